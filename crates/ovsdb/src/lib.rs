@@ -11,7 +11,7 @@ pub mod condition;
 pub mod datum;
 mod datum_algebra;
 mod datum_parse;
-mod datum_print;
+pub mod datum_print;
 pub mod error;
 pub mod json;
 pub mod members;
@@ -20,6 +20,7 @@ pub mod mutation;
 pub mod names;
 pub mod schema;
 mod schema_parse;
+pub use schema_parse::parse_column_names;
 mod schema_print;
 
 pub use atom::{Atom, AtomicType};

@@ -1,6 +1,9 @@
 //! Reading a JSON object of which every member must be known (the reference's strictness).
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+
+use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::json::{Json, Kind};
@@ -49,21 +52,20 @@ pub fn is_id(text: &str) -> bool {
 
 /// An object being read. The first error wins; [`Members::finish`] gives it, or an error for
 /// members that nobody asked for.
-#[derive(Debug)]
 pub struct Members<'a> {
     json: Json<'a>,
-    what: String,
-    asked: RefCell<Vec<&'static str>>,
+    what: &'a dyn Display,
+    asked: RefCell<SmallVec<[&'static str; 8]>>,
     error: RefCell<Option<Error>>,
     present: Cell<usize>,
 }
 
 impl<'a> Members<'a> {
     /// Begins to read `json`; `what` names it in error texts.
-    pub fn new(json: Json<'a>, what: impl Into<String>) -> Self {
+    pub fn new(json: Json<'a>, what: &'a dyn Display) -> Self {
         let members = Members {
             json,
-            what: what.into(),
+            what,
             asked: RefCell::default(),
             error: RefCell::default(),
             present: Cell::new(0),
@@ -155,7 +157,7 @@ mod tests {
 
     fn read(text: &str) -> Result<(), String> {
         let document = Document::parse(text).expect("JSON");
-        let members = Members::new(document.root(), "test");
+        let members = Members::new(document.root(), &"test");
         members.required("a", Kinds::INTEGER);
         members.optional("b", Kinds::ID.or(Kinds::ARRAY));
         members.finish().map_err(|e| e.details.unwrap_or_default())

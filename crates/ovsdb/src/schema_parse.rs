@@ -25,7 +25,7 @@ impl Schema {
 
     /// Parses a schema.
     pub fn parse(json: Json<'_>) -> Result<Schema, Error> {
-        let members = Members::new(json, "database schema");
+        let members = Members::new(json, &"database schema");
         let name = members.required("name", Kinds::ID);
         let version = members.optional("version", Kinds::STRING);
         let cksum = members.optional("cksum", Kinds::STRING);
@@ -104,7 +104,8 @@ fn check_name(name: &str, json: Json<'_>) -> Result<(), Error> {
 }
 
 fn parse_table(json: Json<'_>, name: &str) -> Result<TableSchema, Error> {
-    let members = Members::new(json, format!("table schema for table {name}"));
+    let what = format_args!("table schema for table {name}");
+    let members = Members::new(json, &what);
     let columns = members.required("columns", Kinds::OBJECT);
     let mutable = members.optional("mutable", Kinds::BOOLEAN);
     let max_rows = members.optional("maxRows", Kinds::INTEGER);
@@ -192,7 +193,8 @@ pub fn parse_column_names(json: Json<'_>, table: &TableSchema) -> Result<Vec<Col
 }
 
 fn parse_column(json: Json<'_>, name: &str) -> Result<Column, Error> {
-    let members = Members::new(json, format!("schema for column {name}"));
+    let what = format_args!("schema for column {name}");
+    let members = Members::new(json, &what);
     let mutable = members.optional("mutable", Kinds::BOOLEAN);
     let ephemeral = members.optional("ephemeral", Kinds::BOOLEAN);
     let column_type = members.required("type", Kinds::STRING.or(Kinds::OBJECT));
@@ -223,7 +225,7 @@ pub fn parse_type(json: Json<'_>) -> Result<ColumnType, Error> {
         return Err(Error::syntax(json, "ovsdb type expected"));
     }
     let base = Kinds::STRING.or(Kinds::OBJECT);
-    let members = Members::new(json, "ovsdb type");
+    let members = Members::new(json, &"ovsdb type");
     let key = members.required("key", base);
     let value = members.optional("value", base);
     let min = members.optional("min", Kinds::INTEGER);
@@ -271,7 +273,7 @@ fn parse_base(json: Json<'_>) -> Result<BaseType, Error> {
     if json.kind() == Kind::String {
         return Ok(BaseType::plain(parse_atomic_type(json)?));
     }
-    let members = Members::new(json, "ovsdb type");
+    let members = Members::new(json, &"ovsdb type");
     let atomic = members.required("type", Kinds::STRING);
     members.check()?;
     let atomic = atomic.map_or(Ok(AtomicType::Integer), parse_atomic_type)?;
