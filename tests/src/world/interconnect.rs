@@ -1,0 +1,219 @@
+//! The interconnection database under test.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::daemon::Daemon;
+use super::database::Database;
+use crate::process::{Program, create_database, executable, free_port, require};
+
+/// One of the two databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// `OVN_IC_Northbound`.
+    Northbound,
+    /// `OVN_IC_Southbound`.
+    Southbound,
+}
+
+/// Something that serves both databases and can be hurt.
+pub trait Interconnect {
+    /// What the clients' `--db` options take: one remote or a comma list.
+    fn remotes(&self, side: Side) -> String;
+    /// A Unix socket of a member that can be looked into.
+    fn socket(&self, side: Side) -> PathBuf;
+    /// Stops everything cleanly and starts it again on the same files.
+    ///
+    /// # Errors
+    /// If it does not stop or start.
+    fn restart(&mut self) -> Result<()>;
+    /// Kills everything as a crash would and starts it again.
+    ///
+    /// # Errors
+    /// If it does not start.
+    fn crash(&mut self) -> Result<()>;
+}
+
+/// Something that is done to the server in the middle of the sequence, after
+/// which both zones must converge by themselves and no row may be missing.
+pub struct Fault<'a> {
+    /// How the report calls it.
+    pub name: &'a str,
+    /// Does it; returns when the server should be able to work again.
+    pub inflict: Box<dyn FnMut(&mut dyn Interconnect) -> Result<()> + 'a>,
+}
+
+/// The faults that a standalone server has to survive.
+#[must_use]
+pub fn standalone_faults() -> Vec<Fault<'static>> {
+    vec![
+        Fault {
+            name: "restart of the server",
+            inflict: Box::new(|server| server.restart()),
+        },
+        Fault {
+            name: "kill -9 of the server",
+            inflict: Box::new(|server| server.crash()),
+        },
+    ]
+}
+
+/// A server without a cluster: two processes of the reference, or one of ours.
+#[derive(Debug)]
+pub struct Standalone {
+    daemons: Vec<Daemon>,
+    folder: PathBuf,
+}
+
+impl Standalone {
+    /// Starts `program` with its files and sockets in `folder`, and no transit
+    /// switch.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(program: Program, folder: &Path) -> Result<Self> {
+        let daemons = match program {
+            Program::Reference => reference(folder)?,
+            Program::Ours => vec![ours(folder)?],
+        };
+        let mut server = Self {
+            daemons,
+            folder: folder.to_owned(),
+        };
+        server.start_all()?;
+        Ok(server)
+    }
+
+    fn start_all(&mut self) -> Result<()> {
+        for daemon in &mut self.daemons {
+            daemon.start()?;
+        }
+        for side in [Side::Northbound, Side::Southbound] {
+            look(self, side).wait_until_served(match side {
+                Side::Northbound => "IC_NB_Global",
+                Side::Southbound => "IC_SB_Global",
+            })?;
+        }
+        for daemon in &mut self.daemons {
+            daemon.check_alive()?;
+        }
+        Ok(())
+    }
+}
+
+impl Interconnect for Standalone {
+    fn remotes(&self, side: Side) -> String {
+        format!("unix:{}", self.socket(side).display())
+    }
+
+    fn socket(&self, side: Side) -> PathBuf {
+        self.folder.join(format!("{}.sock", file_stem(side)))
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        for daemon in &mut self.daemons {
+            daemon.terminate()?;
+        }
+        self.start_all()
+    }
+
+    fn crash(&mut self) -> Result<()> {
+        for daemon in &mut self.daemons {
+            daemon.kill9()?;
+        }
+        self.start_all()
+    }
+}
+
+/// A look into one of the databases of `server`.
+pub fn look(server: &dyn Interconnect, side: Side) -> Database {
+    let name = match side {
+        Side::Northbound => "OVN_IC_Northbound",
+        Side::Southbound => "OVN_IC_Southbound",
+    };
+    Database::new(server.socket(side), name)
+}
+
+fn file_stem(side: Side) -> &'static str {
+    match side {
+        Side::Northbound => "ovn_ic_nb_db",
+        Side::Southbound => "ovn_ic_sb_db",
+    }
+}
+
+fn reference(folder: &Path) -> Result<Vec<Daemon>> {
+    let mut daemons = Vec::new();
+    for (side, schema) in [
+        (Side::Northbound, "ovn-ic-nb.ovsschema"),
+        (Side::Southbound, "ovn-ic-sb.ovsschema"),
+    ] {
+        let schema = debian_schema(schema)?;
+        daemons.push(ovsdb_server(folder, file_stem(side), &schema)?);
+    }
+    Ok(daemons)
+}
+
+/// A schema file of Debian's OVN packages.
+///
+/// # Errors
+/// If it is missing, with the package.
+pub fn debian_schema(name: &str) -> Result<PathBuf> {
+    let file = Path::new("/usr/share/ovn").join(name);
+    anyhow::ensure!(
+        file.is_file(),
+        "{} is missing: apt-get install ovn-common",
+        file.display()
+    );
+    Ok(file)
+}
+
+/// Debian's `ovsdb-server` on a new database `STEM.db` in `folder`, listening
+/// on `STEM.sock` there; not started yet.
+///
+/// # Errors
+/// If a program or the schema is missing.
+pub fn ovsdb_server(folder: &Path, stem: &str, schema: &Path) -> Result<Daemon> {
+    let file = |end: &str| folder.join(format!("{stem}{end}")).display().to_string();
+    create_database(Path::new(&file(".db")), schema)?;
+    let arguments: Vec<OsString> = [
+        "--no-chdir".to_owned(),
+        format!("--remote=punix:{}", file(".sock")),
+        format!("--unixctl={}", file(".ctl")),
+        format!("--pidfile={}", file(".pid")),
+        format!("--log-file={}", file(".log")),
+        "-vconsole:off".to_owned(),
+        file(".db"),
+    ]
+    .map(OsString::from)
+    .to_vec();
+    Ok(Daemon::new(
+        require("ovsdb-server", "openvswitch-common")?,
+        arguments,
+        file(".out").into(),
+    ))
+}
+
+fn ours(folder: &Path) -> Result<Daemon> {
+    fs::create_dir_all(folder)?;
+    let place = folder.as_os_str().to_owned();
+    let environment = vec![
+        ("OVN_DBDIR".into(), place.clone()),
+        ("OVN_RUNDIR".into(), place.clone()),
+        ("OVN_LOGDIR".into(), place),
+        ("OVN_IC_DB_NB_PORT".into(), free_port()?.to_string().into()),
+        ("OVN_IC_DB_SB_PORT".into(), free_port()?.to_string().into()),
+        ("OVN_IC_DB_LISTEN".into(), "127.0.0.1".into()),
+        // As durable as the reference, so that times can be compared.
+        ("OVN_IC_DB_DURABLE".into(), "asked".into()),
+        ("TS_NAME".into(), "".into()),
+    ];
+    Ok(Daemon::new(
+        executable(Program::Ours)?,
+        vec!["run".into()],
+        folder.join("output"),
+    )
+    .with_environment(environment))
+}
