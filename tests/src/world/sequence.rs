@@ -72,15 +72,23 @@ pub fn run(interconnect: &mut dyn Interconnect, faults: &mut [Fault<'_>]) -> Res
     let mut report = Report::default();
     checks::commands::initial(interconnect, &mut report)?;
     let mut world = World::start(interconnect)?;
-    checks::registration::run(&mut world, &mut report)?;
-    checks::routes::run(&mut world, &mut report)?;
-    checks::commands::run(&mut world, &mut report)?;
-    checks::faults::run(&mut world, &mut report, faults)?;
-    checks::tunnel_keys::run(&mut world, &mut report)?;
-    checks::reset::run(&mut world, &mut report)?;
-    checks::departure::run(&mut world, &mut report)?;
+    if let Err(error) = play(&mut world, &mut report, faults) {
+        let seen = world.sb.contents().unwrap_or_default().join("\n");
+        return Err(error.context(format!("the southbound database then:\n{seen}")));
+    }
+    Ok(report)
+}
+
+fn play(world: &mut World<'_>, report: &mut Report, faults: &mut [Fault<'_>]) -> Result<()> {
+    checks::registration::run(world, report)?;
+    checks::routes::run(world, report)?;
+    checks::commands::run(world, report)?;
+    checks::faults::run(world, report, faults)?;
+    checks::tunnel_keys::run(world, report)?;
+    checks::reset::run(world, report)?;
+    checks::departure::run(world, report)?;
     for zone in &mut world.zones {
         zone.check_alive()?;
     }
-    Ok(report)
+    Ok(())
 }

@@ -159,7 +159,8 @@ impl Zone {
     }
 
     /// Waits until the router has, or no longer has, learned a route to
-    /// `prefix` over the transit switch.
+    /// `prefix` over the transit switch. OVN 23.03 advertises a connected
+    /// subnet as the port's own address: 192.168.1.1/24, not 192.168.1.0/24.
     ///
     /// # Errors
     /// If that takes too long.

@@ -19,7 +19,7 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     })?;
     report.check("a zone is dead: its rows stay", || {
         world.zones[0].wait_remote_port("ts-lr2", true)?;
-        world.zones[0].wait_learned("192.168.2.0/24", true)
+        world.zones[0].wait_learned("192.168.2.1/24", true)
     })?;
     world.nbctl.run("ts-del lonely")?;
     report.check("a zone is dead: a switch goes", || {
@@ -37,7 +37,7 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
         Ok(())
     })?;
     report.check("clean-up: its port and routes are forgotten", || {
-        world.zones[0].wait_learned("192.168.2.0/24", false)?;
+        world.zones[0].wait_learned("192.168.2.1/24", false)?;
         world.zones[0].wait_remote_port("ts-lr2", false)
     })?;
     world.zones[1].start_again()?;

@@ -115,7 +115,7 @@ pub fn converged(world: &mut World<'_>, report: &mut Report, time: &str) -> Resu
         )?;
         report.check(
             &format!("subnet of az{other} learned in az{n}, {time}"),
-            || zone.wait_learned(&format!("192.168.{other}.0/24"), true),
+            || zone.wait_learned(&format!("192.168.{other}.1/24"), true),
         )?;
     }
     Ok(())

@@ -27,8 +27,8 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     })?;
     report.check("reset: routes are forgotten", || {
         let [first, second] = &mut world.zones;
-        first.wait_learned("192.168.2.0/24", false)?;
-        second.wait_learned("192.168.1.0/24", false)
+        first.wait_learned("192.168.2.1/24", false)?;
+        second.wait_learned("192.168.1.1/24", false)
     })?;
     report.check("reset: the switch comes anew", || {
         for (zone, old) in world.zones.iter_mut().zip(&old) {

@@ -112,8 +112,8 @@ fn by_hand(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     })?;
     report.check("automatic routes off: all are forgotten", || {
         let [first, second] = &mut world.zones;
-        first.wait_learned("192.168.2.0/24", false)?;
-        second.wait_learned("192.168.1.0/24", false)
+        first.wait_learned("192.168.2.1/24", false)?;
+        second.wait_learned("192.168.1.1/24", false)
     })?;
     for (zone, other) in world.zones.iter_mut().zip([2, 1]) {
         let n = zone.number;
@@ -141,7 +141,7 @@ fn by_hand(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     }
     report.check("automatic routes on again", || {
         let [first, second] = &mut world.zones;
-        first.wait_learned("192.168.2.0/24", true)?;
-        second.wait_learned("192.168.1.0/24", true)
+        first.wait_learned("192.168.2.1/24", true)?;
+        second.wait_learned("192.168.1.1/24", true)
     })
 }
