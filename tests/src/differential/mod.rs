@@ -1,0 +1,1 @@
+//! Two servers side by side: the same requests must give the same answers.
