@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::world::database::{Row, uuid};
+use crate::world::database::{Row, entry, uuid};
 use crate::world::{Report, World};
 
 /// Registers both zones, makes the transit switch and attaches both routers.
@@ -115,7 +115,25 @@ pub fn converged(world: &mut World<'_>, report: &mut Report, time: &str) -> Resu
         )?;
         report.check(
             &format!("subnet of az{other} learned in az{n}, {time}"),
-            || zone.wait_learned(&format!("192.168.{other}.1/24"), true),
+            || {
+                let prefix = format!("192.168.{other}.1/24");
+                let rows = world.sb.wait_for(
+                    "the advertised route",
+                    "Route",
+                    json!([["ip_prefix", "==", prefix]]),
+                    |rows| rows.len() == 1,
+                )?;
+                let advertised = rows.first().map(|row| uuid(row, "_uuid"));
+                zone.nb.wait_for(
+                    "a route learned from just that row",
+                    "Logical_Router_Static_Route",
+                    json!([["ip_prefix", "==", prefix]]),
+                    |rows| {
+                        rows.len() == 1
+                            && entry(&rows[0], "external_ids", "ic-learned-route") == advertised
+                    },
+                )
+            },
         )?;
     }
     Ok(())

@@ -25,10 +25,12 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
             .sb
             .wait_for("no port", "Port_Binding", json!([]), <[_]>::is_empty)
     })?;
-    report.check("reset: routes are forgotten", || {
-        let [first, second] = &mut world.zones;
-        first.wait_learned("192.168.2.1/24", false)?;
-        second.wait_learned("192.168.1.1/24", false)
+    // OVN 23.03 leaves the learned routes in a router that has no port on any
+    // transit switch; `converged` sees them replaced by what the new row says.
+    report.check("reset: nothing is advertised", || {
+        world
+            .sb
+            .wait_for("no route", "Route", json!([]), <[_]>::is_empty)
     })?;
     report.check("reset: the switch comes anew", || {
         for (zone, old) in world.zones.iter_mut().zip(&old) {
