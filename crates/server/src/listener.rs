@@ -1,0 +1,399 @@
+//! Listening sockets: TCP on one or both address families, Unix sockets that are never taken away
+//! from a live server.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::fs::Mode;
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::remote::Remote;
+use crate::stream::{Connection, Stream};
+
+/// Longer than the reference's 64: a cluster of clients reconnects at once.
+const BACKLOG: i32 = 1024;
+/// Bytes of `sockaddr_un.sun_path` without the terminating zero.
+const MAX_SUN_PATH: usize = 107;
+/// How long to wait after a failed accept, which would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often to log failed accepts.
+const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Names of peers on Unix sockets, which have no address.
+static NEXT_UNIX_PEER: AtomicU64 = AtomicU64::new(0);
+
+/// A listening socket. Dropping it closes it and removes a Unix socket's file.
+#[derive(Debug)]
+pub struct Listener {
+    socket: ListeningSocket,
+    name: String,
+    last_failure_logged: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+enum ListeningSocket {
+    Tcp(TcpListener),
+    Unix {
+        listener: UnixListener,
+        _file: SocketFile,
+    },
+}
+
+/// A Unix socket's name in the file system.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
+    id: (u64, u64),
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody else may have put their own socket there meanwhile.
+        if file_id(&self.path).is_ok_and(|id| id == self.id) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn file_id(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+impl Listener {
+    /// Listens at a remote. Must be called inside a tokio runtime.
+    pub fn open(remote: &Remote) -> io::Result<Listener> {
+        match remote {
+            Remote::Tcp(address) => Listener::open_tcp(*address),
+            Remote::Unix(path) => Listener::open_unix(path),
+        }
+    }
+
+    /// Listens on every one of `addresses` at one port, for 0 any free one, the same for all.
+    /// `::` stands for both families and thus for all addresses, `0.0.0.0` for all IPv4 ones.
+    pub fn open_all(addresses: &[IpAddr], port: u16) -> io::Result<Vec<Listener>> {
+        let mut listeners = Vec::new();
+        let mut port = port;
+        for address in without_covered(addresses) {
+            let listener = Listener::open_tcp(SocketAddr::new(address, port))?;
+            port = listener.port().unwrap_or(port);
+            listeners.push(listener);
+        }
+        Ok(listeners)
+    }
+
+    fn open_tcp(address: SocketAddr) -> io::Result<Listener> {
+        let listener = match bind_tcp(address) {
+            // A machine without IPv6.
+            Err(e)
+                if address.ip() == IpAddr::from([0u16; 8])
+                    && [
+                        libc_error(rustix::io::Errno::AFNOSUPPORT),
+                        libc_error(rustix::io::Errno::ADDRNOTAVAIL),
+                    ]
+                    .contains(&e.raw_os_error()) =>
+            {
+                bind_tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+            }
+            result => result,
+        }
+        .map_err(|e| named(&Remote::Tcp(address).to_string(), e))?;
+        let bound = listener.local_addr()?;
+        if address.port() == 0 {
+            tracing::info!(
+                "{}: listening on port {}",
+                Remote::Tcp(address),
+                bound.port()
+            );
+        }
+        Ok(Listener::new(
+            ListeningSocket::Tcp(listener),
+            Remote::Tcp(bound).to_string(),
+        ))
+    }
+
+    fn open_unix(path: &Path) -> io::Result<Listener> {
+        let name = format!("punix:{}", path.display());
+        let (listener, file) = bind_unix(path).map_err(|e| named(&name, e))?;
+        Ok(Listener::new(
+            ListeningSocket::Unix {
+                listener,
+                _file: file,
+            },
+            name,
+        ))
+    }
+
+    fn new(socket: ListeningSocket, name: String) -> Listener {
+        Listener {
+            socket,
+            name,
+            last_failure_logged: Mutex::new(None),
+        }
+    }
+
+    /// The remote listened at, with the port that was taken: `ptcp:6640:0.0.0.0`, `punix:PATH`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The TCP port.
+    pub fn port(&self) -> Option<u16> {
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => listener.local_addr().ok().map(|a| a.port()),
+            ListeningSocket::Unix { .. } => None,
+        }
+    }
+
+    /// The next client. Waits out a shortage of descriptors or memory; an error means that the
+    /// socket is of no more use. Safe to cancel.
+    pub async fn accept(&self) -> io::Result<Connection> {
+        loop {
+            match self.accept_once().await {
+                Ok(connection) => return Ok(connection),
+                // The client has gone already.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+                    return Err(named(&self.name, e));
+                }
+                Err(e) => {
+                    self.log_failure(&e);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn accept_once(&self) -> io::Result<Connection> {
+        match &self.socket {
+            ListeningSocket::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Only a matter of speed; it fails if the client has gone already.
+                let _ = stream.set_nodelay(true);
+                Ok(Connection {
+                    stream: Stream::Tcp(stream),
+                    peer: format!("tcp:{peer}"),
+                })
+            }
+            ListeningSocket::Unix { listener, .. } => {
+                let (stream, peer) = listener.accept().await?;
+                let peer = match peer.as_pathname() {
+                    Some(path) => format!("unix:{}", path.display()),
+                    None => format!("unix#{}", NEXT_UNIX_PEER.fetch_add(1, Ordering::Relaxed)),
+                };
+                Ok(Connection {
+                    stream: Stream::Unix(stream),
+                    peer,
+                })
+            }
+        }
+    }
+
+    fn log_failure(&self, error: &io::Error) {
+        let mut last = self.last_failure_logged.lock();
+        if last.is_none_or(|last| last.elapsed() >= ACCEPT_LOG_INTERVAL) {
+            *last = Some(Instant::now());
+            tracing::warn!("{}: accept failed: {error}", self.name);
+        }
+    }
+}
+
+fn libc_error(errno: rustix::io::Errno) -> Option<i32> {
+    Some(errno.raw_os_error())
+}
+
+fn named(name: &str, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{name}: {error}"))
+}
+
+/// Drops addresses that another in the list includes, which could not be bound beside it.
+fn without_covered(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let has = |wanted: IpAddr| addresses.contains(&wanted);
+    let any_ipv6 = IpAddr::from([0u16; 8]);
+    let any_ipv4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let mut kept: Vec<IpAddr> = Vec::new();
+    for &address in addresses {
+        let covered = (has(any_ipv6) && address != any_ipv6)
+            || (has(any_ipv4) && address.is_ipv4() && address != any_ipv4);
+        if !covered && !kept.contains(&address) {
+            kept.push(address);
+        }
+    }
+    kept
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // On Linux the file gets the socket's mode, less the umask: user and group, as the reference.
+    rustix::fs::fchmod(&socket, Mode::RWXU | Mode::RWXG)?;
+    with_address(path, |address| socket.bind(address))?;
+    let file = SocketFile {
+        id: file_id(path)?,
+        path: path.to_path_buf(),
+    };
+    socket.listen(BACKLOG)?;
+    let listener: std::os::unix::net::UnixListener = socket.into();
+    Ok((UnixListener::from_std(listener)?, file))
+}
+
+/// Removes the socket of a server that has gone. Anything else that has the name is an error.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    let in_use = |why| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
+    if !found.file_type().is_socket() {
+        return in_use("exists and is not a socket");
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match with_address(path, |address| socket.connect(address)) {
+        Ok(()) => in_use("in use by a live server"),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Its queue of connections is full.
+        Err(e) if e.kind() == io::ErrorKind::WouldBlock => in_use("in use by a live server"),
+        Err(e) => Err(e),
+    }
+}
+
+/// Calls `action` with the address of a Unix socket. A path too long for an address goes through
+/// an open folder, `/proc/self/fd/N/NAME`.
+pub(crate) fn with_address<T>(
+    path: &Path,
+    action: impl FnOnce(&SockAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    if path.as_os_str().len() <= MAX_SUN_PATH {
+        return action(&SockAddr::unix(path)?);
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    let folder = std::fs::File::open(parent)?;
+    let short = Path::new("/proc/self/fd")
+        .join(folder.as_raw_fd().to_string())
+        .join(name);
+    action(&SockAddr::unix(short)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn echo_once(listener: &Listener, mut client: Stream) -> String {
+        let mut accepted = listener.accept().await.expect("accept");
+        client.write_all(b"x").await.expect("write");
+        assert_eq!(accepted.stream.read_u8().await.expect("read"), b'x');
+        accepted.peer
+    }
+
+    #[tokio::test]
+    async fn tcp_on_both_families_or_one() {
+        let listeners =
+            Listener::open_all(&["::".parse().unwrap(), "127.0.0.1".parse().unwrap()], 0).unwrap();
+        assert_eq!(listeners.len(), 1);
+        let port = listeners[0].port().expect("port");
+        let client = tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let peer = echo_once(&listeners[0], Stream::Tcp(client)).await;
+        assert!(
+            peer.starts_with("tcp:") && peer.contains("127.0.0.1"),
+            "{peer}"
+        );
+    }
+
+    #[tokio::test]
+    async fn several_addresses_share_a_port() {
+        let all = Listener::open_all(
+            &["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()],
+            0,
+        )
+        .unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[0].port(), all[1].port());
+        let taken = SocketAddr::from((Ipv4Addr::LOCALHOST, all[0].port().unwrap()));
+        let error = Listener::open(&Remote::Tcp(taken)).expect_err("taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_live_servers_socket_is_not_taken_and_a_stale_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db.sock");
+        let remote = Remote::Unix(path.clone());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert!(path.exists());
+        let first = Listener::open(&remote).expect("stale");
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o007,
+            0
+        );
+        let error = Listener::open(&remote).expect_err("live");
+        assert!(
+            error.to_string().contains("in use by a live server"),
+            "{error}"
+        );
+        let client = tokio::net::UnixStream::connect(&path).await.unwrap();
+        // The refused attempt's own connection comes first.
+        let _ = first.accept().await.unwrap();
+        assert!(
+            echo_once(&first, Stream::Unix(client))
+                .await
+                .starts_with("unix#")
+        );
+        drop(first);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn anothers_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db.sock");
+        let first = Listener::open(&Remote::Unix(path.clone())).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "data").unwrap();
+        drop(first);
+        let error = Listener::open(&Remote::Unix(path.clone())).expect_err("a file");
+        assert!(error.to_string().contains("not a socket"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"data");
+    }
+
+    #[tokio::test]
+    async fn long_paths_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("d".repeat(120));
+        std::fs::create_dir(&deep).unwrap();
+        let path = deep.join("db.sock");
+        let listener = Listener::open(&Remote::Unix(path.clone())).unwrap();
+        assert!(path.exists());
+        assert!(Listener::open(&Remote::Unix(path.clone())).is_err());
+        drop(listener);
+        assert!(!path.exists());
+    }
+}
