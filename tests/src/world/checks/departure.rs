@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::registration::converged;
+use super::routes::new_route;
 use crate::world::{Report, World};
 
 /// Kills the second zone, works on without it, removes what it left as
@@ -41,7 +42,8 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
         world.zones[0].wait_remote_port("ts-lr2", false)
     })?;
     world.zones[1].start_again()?;
-    converged(world, report, "after the zone came back")
+    converged(world, report, "after the zone came back")?;
+    new_route(world, report, "10.33.0.0/24", "after the zone came back")
 }
 
 /// Removes all that a zone has in the southbound database: the rows of each

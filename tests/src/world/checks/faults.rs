@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::registration::converged;
+use super::routes::new_route;
 use crate::world::{Fault, Report, World};
 
 /// Inflicts each fault on the settled world; afterwards every row is there
@@ -24,18 +25,7 @@ pub fn run(world: &mut World<'_>, report: &mut Report, faults: &mut [Fault<'_>])
             ensure!(before == after, "before:\n{before:#?}\nafter:\n{after:#?}");
             Ok(())
         })?;
-        let prefix = format!("10.30.{number}.0/24");
-        let [first, second] = &mut world.zones;
-        first
-            .nbctl
-            .run(&format!("lr-route-add lr1 {prefix} 192.168.1.10"))?;
-        report.check(&format!("{name}: a new route is learned"), || {
-            second.wait_learned(&prefix, true)
-        })?;
-        first.nbctl.run(&format!("lr-route-del lr1 {prefix}"))?;
-        report.check(&format!("{name}: and forgotten"), || {
-            second.wait_learned(&prefix, false)
-        })?;
+        new_route(world, report, &format!("10.30.{number}.0/24"), name)?;
         converged(world, report, name)?;
     }
     Ok(())

@@ -74,13 +74,9 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
             // Zones come in the order of their random UUIDs, so lines are sorted.
             let mut lines: Vec<&str> = shown.lines().collect();
             lines.sort_unstable();
-            report_lines(&lines)
+            Ok(lines.join("\n"))
         })
         .map(|lines| report.transcribe(&lines))
-}
-
-fn report_lines(lines: &[&str]) -> Result<String> {
-    Ok(lines.join("\n"))
 }
 
 /// Attaches both routers to `ts` and waits until each zone has the other's

@@ -17,6 +17,29 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     by_hand(world, report)
 }
 
+/// Adds a route in the first zone, and takes it away again.
+///
+/// # Errors
+/// If the second zone does not follow.
+pub fn new_route(
+    world: &mut World<'_>,
+    report: &mut Report,
+    prefix: &str,
+    time: &str,
+) -> Result<()> {
+    let [first, second] = &mut world.zones;
+    first
+        .nbctl
+        .run(&format!("lr-route-add lr1 {prefix} 192.168.1.10"))?;
+    report.check(&format!("a new route is learned, {time}"), || {
+        second.wait_learned(prefix, true)
+    })?;
+    first.nbctl.run(&format!("lr-route-del lr1 {prefix}"))?;
+    report.check(&format!("a withdrawn route is forgotten, {time}"), || {
+        second.wait_learned(prefix, false)
+    })
+}
+
 fn advertise(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     let [first, second] = &mut world.zones;
     first
