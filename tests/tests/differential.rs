@@ -1,6 +1,7 @@
 //! Ours and Debian's `ovsdb-server` side by side.
 
 use anyhow::Result;
+use ovn_ic_db_tests::differential::{run, same};
 use ovn_ic_db_tests::process::{Options, Program, Server, Source};
 use serde_json::json;
 
@@ -31,4 +32,35 @@ fn a_server_starts_stops_and_keeps_its_rows() -> Result<()> {
     assert!(server.client().is_err());
     server.start_again()?;
     Ok(())
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// The second server is the reference too, which proves the comparer, unless
+/// `DIFFERENTIAL_AGAINST=ours` asks for our own program.
+#[test]
+fn two_servers_do_not_differ() -> Result<()> {
+    let second = match std::env::var("DIFFERENTIAL_AGAINST").as_deref() {
+        Ok("ours") => Program::Ours,
+        _ => Program::Reference,
+    };
+    let seed = setting("DIFFERENTIAL_SEED", 1);
+    let steps = setting("DIFFERENTIAL_STEPS", 3000) as usize;
+    println!("DIFFERENTIAL_SEED={seed} reference against {second:?}");
+    let difference = run([Program::Reference, second], seed, steps)?;
+    assert!(difference.is_none(), "seed {seed}: {difference:#?}");
+    Ok(())
+}
+
+#[test]
+fn an_altered_answer_is_a_difference() {
+    let answer = json!({"reply": {"result": [{"count": 1}]}, "updates": []});
+    let altered = json!({"reply": {"result": [{"count": 2}]}, "updates": []});
+    assert!(same(&answer, &answer));
+    assert!(!same(&answer, &altered));
 }
