@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use hdrhistogram::Histogram;
 
 use crate::connection::Event;
-use crate::figure::Measurement;
+use crate::figure::{self, Measurement};
 use crate::process_stat::Busy;
 use crate::reply::{self, Expect};
 use crate::swarm::Swarm;
@@ -69,7 +68,7 @@ pub fn run(
         swarm.connection(connection).flush()?;
     }
 
-    let mut latency = Histogram::<u64>::new(3)?;
+    let mut latency = figure::latencies()?;
     let mut busy = None;
     let mut in_flight = shape.connections * shape.depth;
     let mut answers = 0;

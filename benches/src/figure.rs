@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::Result;
 use hdrhistogram::Histogram;
 
 use crate::contender::Role;
@@ -150,6 +151,12 @@ impl Figures {
     pub fn iter(&self) -> impl Iterator<Item = &Figure> {
         self.0.iter()
     }
+}
+
+/// An empty histogram for times in nanoseconds, up to an hour.
+pub fn latencies() -> Result<Histogram<u64>> {
+    // With bounds: one without saturates at its first bucket's end.
+    Ok(Histogram::new_with_bounds(1, 3_600_000_000_000, 3)?)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use super::{MONITOR_EVERYTHING, Run, Updates, is_notification};
 use crate::connection::Event;
 use crate::dataset::FIRST_SEQ;
-use crate::figure::Measurement;
+use crate::figure::{self, Measurement};
 use crate::process_stat::Busy;
 use crate::reply::{self, Expect};
 use crate::swarm::Swarm;
@@ -33,7 +33,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
         written: FIRST_SEQ,
         delivered: FIRST_SEQ,
         unanswered: 0,
-        latency: Histogram::new(3)?,
+        latency: figure::latencies()?,
     };
     for depth in [1, 16] {
         let begun = Instant::now();

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::{MONITOR_EVERYTHING, Run, Updates, is_notification};
 use crate::connection::Event;
-use crate::figure::Measurement;
+use crate::figure::{self, Measurement};
 use crate::process_stat::Busy;
 use crate::reply::{self, Expect};
 use crate::swarm::Swarm;
@@ -51,7 +51,7 @@ fn fetch(run: &mut Run<'_>, writes: bool) -> Result<()> {
         closed: Vec::new(),
         lost: 0,
         writes: Vec::new(),
-        write_latency: Histogram::new(3)?,
+        write_latency: figure::latencies()?,
     };
     let mut updates = Updates::of_row(0, false);
     let (busy, begun) = (Busy::start(server.pid())?, Instant::now());
