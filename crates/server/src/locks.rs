@@ -33,7 +33,7 @@ pub enum LockError {
         method: &'static str,
     },
     /// `unlock` of a lock that the session has not asked for.
-    #[error("\"unlock\" without \"lock\" or \"steal\"")]
+    #[error("unlock: \"unlock\" without \"lock\" or \"steal\"")]
     NotRequested,
     /// A bound of ours.
     #[error("a session may have at most {MAX_LOCKS} locks")]
@@ -113,8 +113,9 @@ impl LockTable {
         Ok(victim)
     }
 
-    /// Gives a lock, a place in its queue, or the memory of a lost lock up. Returns the session that
-    /// owns the lock because of that, which is to be notified with `locked`.
+    /// Gives a lock, a place in its queue, or the memory of a lost lock up. Returns the session
+    /// that is to be notified with `locked`: the lock's owner, if one is left. As in the
+    /// reference, that is also told to an owner that was so before, when somebody behind it leaves.
     pub fn unlock(
         &mut self,
         session: SessionId,
@@ -131,7 +132,8 @@ impl LockTable {
         Ok(self.leave(session, name))
     }
 
-    /// Forgets a session. Returns the locks that have new owners, and these.
+    /// Forgets a session. Returns the locks whose owners are to be notified with `locked`, and these
+    /// owners, as [`LockTable::unlock`] does.
     pub fn close(&mut self, session: SessionId) -> Vec<(String, SessionId)> {
         let names = self.requests.remove(&session).unwrap_or_default();
         let mut changed = Vec::new();
@@ -185,7 +187,7 @@ impl LockTable {
         Ok(())
     }
 
-    /// Takes the session out of a queue; returns the owner if that made a new one.
+    /// Takes the session out of a queue; returns who owns the lock then, if it was in there.
     fn leave(&mut self, session: SessionId, name: &str) -> Option<SessionId> {
         let queue = self.queues.get_mut(name)?;
         let place = queue.iter().position(|other| *other == session)?;
@@ -194,7 +196,7 @@ impl LockTable {
             self.queues.remove(name);
             return None;
         };
-        (place == 0).then_some(owner)
+        Some(owner)
     }
 }
 
@@ -209,11 +211,7 @@ mod tests {
         assert_eq!(table.lock(2, "a"), Ok(Locking::Queued));
         assert_eq!(table.lock(3, "a"), Ok(Locking::Queued));
         assert!(table.owns(1, "a") && !table.owns(2, "a") && table.has_waiter(2, "a"));
-        assert_eq!(
-            table.unlock(2, "a"),
-            Ok(None),
-            "a waiter's leaving makes no owner"
-        );
+        assert_eq!(table.unlock(2, "a"), Ok(Some(1)), "the owner is told again");
         assert_eq!(table.unlock(1, "a"), Ok(Some(3)));
         assert_eq!(table.unlock(3, "a"), Ok(None));
         assert!(table.queues.is_empty() && table.requests.is_empty());
@@ -267,7 +265,7 @@ mod tests {
         let error = table.unlock(1, "a").expect_err("not locked");
         assert_eq!(
             error.to_string(),
-            "\"unlock\" without \"lock\" or \"steal\""
+            "unlock: \"unlock\" without \"lock\" or \"steal\""
         );
         assert_eq!(error.name(), "syntax error");
         assert_eq!(table.lock(1, "a"), Ok(Locking::Locked));
