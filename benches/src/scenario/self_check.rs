@@ -9,6 +9,9 @@ use crate::closed_loop::{self, Load, Shape, Span};
 use crate::reply::Expect;
 use crate::swarm::Swarm;
 
+/// Appends a request with an id.
+type PushRequest = dyn Fn(usize, &mut Vec<u8>);
+
 const ROWS: usize = 10;
 const BRIEFLY: Span = Span {
     warm_up: Duration::ZERO,
@@ -34,8 +37,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
         );
         out.extend_from_slice(request.as_bytes());
     };
-    let loads: [(bool, &dyn Fn(usize, &mut Vec<u8>)); 3] =
-        [(true, &good), (false, &no_row), (false, &no_table)];
+    let loads: [(bool, &PushRequest); 3] = [(true, &good), (false, &no_row), (false, &no_table)];
     for (passes, push) in loads {
         // A refused load leaves its connection with an answer that nobody took: the next one begins anew.
         let mut swarm = Swarm::new(server.endpoint())?;
