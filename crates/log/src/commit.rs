@@ -105,6 +105,7 @@ impl Log {
             figures: figures.clone(),
             compacting: compacting.clone(),
             unsynced_since: None,
+            orphans: VecDeque::new(),
         };
         worker.publish();
         let thread = std::thread::Builder::new()
@@ -166,9 +167,9 @@ impl Log {
         };
         self.queue
             .push(Item::Compact(compaction), false)
-            .map_err(|(_, error)| {
+            .map_err(|refused| {
                 self.compacting.store(false, Ordering::Release);
-                error.unwrap_or_else(|| {
+                refused.1.unwrap_or_else(|| {
                     Arc::new(LogError::Closed {
                         file: self.path.clone(),
                     })
@@ -225,6 +226,8 @@ struct Worker {
     compacting: Arc<AtomicBool>,
     /// When the oldest acknowledged bytes that are not synced were written.
     unsynced_since: Option<Instant>,
+    /// What waited in the queue when a round failed, to be failed behind it.
+    orphans: VecDeque<Item>,
 }
 
 impl Worker {
@@ -361,7 +364,7 @@ impl Worker {
         let outcome = outcome.map_err(Arc::new);
         // Refused before anybody is told: what the caller submits on hearing of it must not slip in.
         if let Err(error) = &outcome {
-            self.queue.fail(error.clone());
+            self.orphans = self.queue.fail(error.clone());
         }
         for (_, _, done) in waiting {
             call(done, outcome.clone());
@@ -371,8 +374,8 @@ impl Worker {
 
     /// Fails the rest of a round and then what was submitted before the failure, in order.
     fn fail_all(&mut self, items: &mut VecDeque<Item>, error: Arc<LogError>) {
-        let rest = std::mem::take(items);
-        for item in rest.into_iter().chain(self.queue.drain()) {
+        let (rest, orphans) = (std::mem::take(items), std::mem::take(&mut self.orphans));
+        for item in rest.into_iter().chain(orphans) {
             self.refuse(item, &error);
         }
     }

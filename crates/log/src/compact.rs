@@ -82,11 +82,12 @@ pub(crate) fn start(
             if file.is_err() {
                 let _ = fs.remove(&temporary);
             }
-            if let Err((Item::Built(built), _)) =
-                queue.push(Item::Built(Built { file, since, done }), true)
-            {
-                let _ = fs.remove(&temporary);
-                running.store(false, Ordering::Release);
+            let Err(refused) = queue.push(Item::Built(Built { file, since, done }), true) else {
+                return;
+            };
+            let _ = fs.remove(&temporary);
+            running.store(false, Ordering::Release);
+            if let Item::Built(built) = refused.0 {
                 (built.done)(Err(Arc::new(LogError::CompactionCancelled { file: path })));
             }
         });

@@ -48,6 +48,9 @@ pub(crate) enum Item {
     Built(Built),
 }
 
+/// An item that was not taken, and the failure that the log waits in, if it is not closed.
+pub(crate) type Returned = (Item, Option<Arc<LogError>>);
+
 #[derive(Default)]
 struct State {
     items: VecDeque<Item>,
@@ -102,15 +105,11 @@ impl Queue {
     }
 
     /// Puts something that is not bounded; gives it back if the log is closed or has failed.
-    pub(crate) fn push(
-        &self,
-        item: Item,
-        even_if_failed: bool,
-    ) -> Result<(), (Item, Option<Arc<LogError>>)> {
+    pub(crate) fn push(&self, item: Item, even_if_failed: bool) -> Result<(), Box<Returned>> {
         let state = self.state();
         if state.closed || (state.failed.is_some() && !even_if_failed) {
             let error = state.failed.clone();
-            return Err((item, error));
+            return Err(Box::new((item, error)));
         }
         self.put(state, item);
         Ok(())
@@ -173,14 +172,11 @@ impl Queue {
         wakers.into_iter().for_each(|waker| waker());
     }
 
-    /// Refuses batches from now on.
-    pub(crate) fn fail(&self, error: Arc<LogError>) {
-        self.state().failed = Some(error);
-    }
-
-    /// Takes what is waiting.
-    pub(crate) fn drain(&self) -> VecDeque<Item> {
+    /// Refuses batches from now on, and takes those that are waiting: both under one lock, as what is
+    /// submitted after a `resume` must not fail with them.
+    pub(crate) fn fail(&self, error: Arc<LogError>) -> VecDeque<Item> {
         let mut state = self.state();
+        state.failed = Some(error);
         let waiting = std::mem::take(&mut state.items);
         self.emptied(state);
         waiting
