@@ -75,10 +75,29 @@ impl Standalone {
     /// # Errors
     /// If it does not start.
     pub fn start(program: Program, folder: &Path) -> Result<Self> {
-        let daemons = match program {
-            Program::Reference => reference(folder)?,
-            Program::Ours => vec![ours(folder)?],
-        };
+        match program {
+            Program::Reference => Self::reference(folder, Path::new(DEBIAN_SCHEMAS)),
+            Program::Ours => Self::with(vec![ours(folder)?], folder),
+        }
+    }
+
+    /// Starts two `ovsdb-server`s on the schemas in the folder `schemas`.
+    ///
+    /// # Errors
+    /// As [`Standalone::start`].
+    pub fn reference(folder: &Path, schemas: &Path) -> Result<Self> {
+        let mut daemons = Vec::new();
+        for (side, schema) in [
+            (Side::Northbound, "ovn-ic-nb.ovsschema"),
+            (Side::Southbound, "ovn-ic-sb.ovsschema"),
+        ] {
+            let schema = existing(&schemas.join(schema))?;
+            daemons.push(ovsdb_server(folder, file_stem(side), &schema)?);
+        }
+        Self::with(daemons, folder)
+    }
+
+    fn with(daemons: Vec<Daemon>, folder: &Path) -> Result<Self> {
         let mut server = Self {
             daemons,
             folder: folder.to_owned(),
@@ -144,30 +163,24 @@ fn file_stem(side: Side) -> &'static str {
     }
 }
 
-fn reference(folder: &Path) -> Result<Vec<Daemon>> {
-    let mut daemons = Vec::new();
-    for (side, schema) in [
-        (Side::Northbound, "ovn-ic-nb.ovsschema"),
-        (Side::Southbound, "ovn-ic-sb.ovsschema"),
-    ] {
-        let schema = debian_schema(schema)?;
-        daemons.push(ovsdb_server(folder, file_stem(side), &schema)?);
-    }
-    Ok(daemons)
-}
+/// Where Debian's packages put OVN's schemas.
+const DEBIAN_SCHEMAS: &str = "/usr/share/ovn";
 
 /// A schema file of Debian's OVN packages.
 ///
 /// # Errors
 /// If it is missing, with the package.
 pub fn debian_schema(name: &str) -> Result<PathBuf> {
-    let file = Path::new("/usr/share/ovn").join(name);
+    existing(&Path::new(DEBIAN_SCHEMAS).join(name))
+}
+
+fn existing(file: &Path) -> Result<PathBuf> {
     anyhow::ensure!(
         file.is_file(),
         "{} is missing: apt-get install ovn-common",
         file.display()
     );
-    Ok(file)
+    Ok(file.to_owned())
 }
 
 /// Debian's `ovsdb-server` on a new database `STEM.db` in `folder`, listening

@@ -35,13 +35,15 @@ pub fn initial(server: &dyn Interconnect, report: &mut Report) -> Result<()> {
 pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
     let northbound = world.nbctl.clone();
     let mut noted = Vec::new();
-    report.check("ovn-ic-nbctl: 40 commands", || {
-        collect(&northbound, NORTHBOUND, &mut noted)
-    })?;
+    report.check(
+        &format!("ovn-ic-nbctl: {} commands", NORTHBOUND.len()),
+        || collect(&northbound, NORTHBOUND, &mut noted),
+    )?;
     let southbound = world.sbctl.clone();
-    report.check("ovn-ic-sbctl: 20 commands", || {
-        collect(&southbound, SOUTHBOUND, &mut noted)
-    })?;
+    report.check(
+        &format!("ovn-ic-sbctl: {} commands", SOUTHBOUND.len()),
+        || collect(&southbound, SOUTHBOUND, &mut noted),
+    )?;
     for text in noted {
         report.transcribe(&text);
     }

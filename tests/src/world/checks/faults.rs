@@ -27,6 +27,35 @@ pub fn run(world: &mut World<'_>, report: &mut Report, faults: &mut [Fault<'_>])
         })?;
         new_route(world, report, &format!("10.30.{number}.0/24"), name)?;
         converged(world, report, name)?;
+        amid_changes(world, report, fault)?;
     }
     Ok(())
+}
+
+/// The same fault while the first zone's controller is writing.
+fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_>) -> Result<()> {
+    let name = fault.name;
+    let prefixes: Vec<String> = (0..40).map(|i| format!("10.40.{i}.0/24")).collect();
+    let commands = |verb: &str, hop: &str| -> String {
+        let each: Vec<String> = prefixes
+            .iter()
+            .map(|prefix| format!("{verb} lr1 {prefix} {hop}"))
+            .collect();
+        each.join(" -- ")
+    };
+    let [first, second] = &mut world.zones;
+    first.nbctl.run(&commands("lr-route-add", "192.168.1.10"))?;
+    report.check(&format!("{name}, amid changes: all routes come"), || {
+        (fault.inflict)(world.interconnect)?;
+        prefixes
+            .iter()
+            .try_for_each(|prefix| second.wait_learned(prefix, true))
+    })?;
+    first.nbctl.run(&commands("lr-route-del", ""))?;
+    report.check(&format!("{name}, amid changes: all routes go"), || {
+        (fault.inflict)(world.interconnect)?;
+        prefixes
+            .iter()
+            .try_for_each(|prefix| second.wait_learned(prefix, false))
+    })
 }
