@@ -1,1 +1,16 @@
-//! To be written.
+//! Serving OVSDB databases: the writer of each, and the edges where clients come in.
+//!
+//! A [`database::Database`] executes transactions one by one on its newest version and gives what
+//! they change to an [`ordering::Ordering`], which makes it last; readers use the committed
+//! version. This crate knows nothing of the interconnect, and nothing of how a log or a cluster
+//! keeps what it is given.
+
+pub mod control;
+pub mod database;
+pub mod listener;
+pub mod locks;
+pub mod ordering;
+pub mod pid_file;
+pub mod probe;
+pub mod remote;
+pub mod stream;

@@ -1,0 +1,45 @@
+//! The place where transactions are ordered and become durable.
+
+use std::sync::Arc;
+
+use ovsdb::Error;
+use ovsdb_engine::Commit;
+
+/// Called once, when what was proposed is durable or has failed.
+pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+/// What the writer has executed and wants to be kept.
+pub struct Proposal {
+    /// The commit; none for a reply that depends on earlier proposals and changes nothing.
+    pub commit: Option<Arc<Commit>>,
+    /// The transaction's comments, for the log.
+    pub comment: Option<String>,
+    /// The request asked for durability (`commit` with `durable`).
+    pub durable: bool,
+    /// What to do when it is kept.
+    pub done: Done,
+}
+
+/// Keeps proposals: a log with one writer, or a cluster.
+///
+/// Proposals come one by one in the order of their execution, each on top of the one before, and
+/// are done in that order. When one fails, all behind it fail, too, until [`Ordering::resume`].
+pub trait Ordering: Send + Sync {
+    /// Takes a proposal. Must not block on I/O; `done` may be called before it returns.
+    fn propose(&self, proposal: Proposal);
+
+    /// The writer has gone back to what was last kept and will propose on top of that.
+    fn resume(&self);
+}
+
+/// Keeps nothing: for databases that live in memory, such as `_Server`.
+#[derive(Debug, Default)]
+pub struct Unbacked;
+
+impl Ordering for Unbacked {
+    fn propose(&self, proposal: Proposal) {
+        (proposal.done)(Ok(()));
+    }
+
+    fn resume(&self) {}
+}
