@@ -106,6 +106,7 @@ impl Log {
             compacting: compacting.clone(),
             unsynced_since: None,
             orphans: VecDeque::new(),
+            compactor: None,
         };
         worker.publish();
         let thread = std::thread::Builder::new()
@@ -188,7 +189,8 @@ impl Log {
         }
     }
 
-    /// Commits what waits, syncs and stops; a compaction under way is given up.
+    /// Commits what waits, syncs and stops; a compaction under way is given up, once
+    /// its snapshot has been written (so a snapshot must not own the log).
     pub fn close(&self) -> Result<(), LogError> {
         self.queue.close();
         let thread = self
@@ -228,6 +230,7 @@ struct Worker {
     unsynced_since: Option<Instant>,
     /// What waited in the queue when a round failed, to be failed behind it.
     orphans: VecDeque<Item>,
+    compactor: Option<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -240,6 +243,10 @@ impl Worker {
                 None => None,
             };
             if !self.queue.take(&mut items, patience) {
+                // Before the lock goes: the thread still has its temporary file to remove.
+                if let Some(compactor) = self.compactor.take() {
+                    let _ = compactor.join();
+                }
                 return self.appender.sync();
             }
             if items.is_empty() {
@@ -285,7 +292,12 @@ impl Worker {
                 // Both stand between what was submitted before and after them.
                 Item::Compact(compaction) => match self.commit(std::mem::take(&mut batches)) {
                     Ok(()) => {
-                        compact::start(compaction, &self.appender, &self.queue, &self.compacting)
+                        self.compactor = compact::start(
+                            compaction,
+                            &self.appender,
+                            &self.queue,
+                            &self.compacting,
+                        );
                     }
                     Err(error) => {
                         self.refuse(Item::Compact(compaction), &error);

@@ -47,7 +47,7 @@ pub(crate) fn start(
     appender: &Appender,
     queue: &Arc<Queue>,
     running: &Arc<AtomicBool>,
-) {
+) -> Option<std::thread::JoinHandle<()>> {
     let (path, fs, magic, since) = (
         appender.path().to_path_buf(),
         appender.fs.clone(),
@@ -91,12 +91,15 @@ pub(crate) fn start(
                 (built.done)(Err(Arc::new(LogError::CompactionCancelled { file: path })));
             }
         });
-    if let Err(source) = spawned {
-        flag.store(false, Ordering::Release);
-        if let Some(done) = done_slot.lock().ok().and_then(|mut slot| slot.take()) {
-            done(Err(Arc::new(LogError::Thread { file, source })));
-        }
-    }
+    spawned
+        .inspect_err(|error| {
+            flag.store(false, Ordering::Release);
+            if let Some(done) = done_slot.lock().ok().and_then(|mut slot| slot.take()) {
+                let source = std::io::Error::new(error.kind(), error.to_string());
+                done(Err(Arc::new(LogError::Thread { file, source })));
+            }
+        })
+        .ok()
 }
 
 /// Completes a compaction on the log's thread, between two rounds.
