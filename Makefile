@@ -1,15 +1,45 @@
-# What the project needs is installed by tests/install-packages.sh; see README.md.
+# make run    serve both databases           make test   everything that must pass
+# make bench  ours beside Debian's server    make soak   the differential test for hours
 
-.PHONY: run test clean
+CARGO ?= cargo
+
+.PHONY: run packages lint build test bench soak clean
 
 run:
-	cargo run --release
+	$(CARGO) run --release
 
-test:
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
-	cargo test --workspace
+packages:
+	tests/install-packages.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+# Integration tests look for the program beside themselves: same profile.
+build:
+	$(CARGO) build -p ovn-ic-db
+
+# Documentation tests come first, so that the last line is the runner's summary.
+test: packages lint build
+	$(CARGO) test --workspace --doc
+	@if command -v cargo-nextest >/dev/null; then \
+		echo "$(CARGO) nextest run --workspace"; \
+		$(CARGO) nextest run --workspace --no-fail-fast; \
+	else \
+		echo "$(CARGO) test --workspace"; \
+		$(CARGO) test --workspace --lib --bins --tests --no-fail-fast; \
+	fi
+
+bench: packages
+	$(CARGO) build --release -p ovn-ic-db
+	$(CARGO) run --release -p ovn-ic-db-bench
+
+SOAK_SECONDS ?= 14400
+
+soak: packages
+	$(CARGO) build --release -p ovn-ic-db
+	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release -p ovn-ic-db-tests --test differential -- --nocapture
 
 clean:
-	cargo clean
+	$(CARGO) clean
