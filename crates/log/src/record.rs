@@ -1,4 +1,4 @@
-//! One record: a header line `OVSDB <magic> <length> <sha1>`, then <length> bytes (ovsdb(5)).
+//! One record: a header line `OVSDB <magic> <length> <sha1>`, then `<length>` bytes (ovsdb(5)).
 
 use sha1::{Digest, Sha1};
 
