@@ -9,6 +9,7 @@ pub mod control;
 pub mod database;
 pub mod listener;
 pub mod locks;
+pub mod log_control;
 pub mod ordering;
 pub mod pid_file;
 pub mod probe;

@@ -37,13 +37,16 @@ pub trait Interconnect {
     fn crash(&mut self) -> Result<()>;
 }
 
+/// What a fault does to the server.
+pub type Inflict<'a> = Box<dyn FnMut(&mut dyn Interconnect) -> Result<()> + 'a>;
+
 /// Something that is done to the server in the middle of the sequence, after
 /// which both zones must converge by themselves and no row may be missing.
 pub struct Fault<'a> {
     /// How the report calls it.
     pub name: &'a str,
     /// Does it; returns when the server should be able to work again.
-    pub inflict: Box<dyn FnMut(&mut dyn Interconnect) -> Result<()> + 'a>,
+    pub inflict: Inflict<'a>,
 }
 
 /// The faults that a standalone server has to survive.
