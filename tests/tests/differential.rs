@@ -59,8 +59,24 @@ fn two_servers_do_not_differ() -> Result<()> {
 
 #[test]
 fn an_altered_answer_is_a_difference() {
-    let answer = json!({"reply": {"result": [{"count": 1}]}, "updates": []});
-    let altered = json!({"reply": {"result": [{"count": 2}]}, "updates": []});
-    assert!(same(&answer, &answer));
-    assert!(!same(&answer, &altered));
+    let request = json!(["d", {"op": "delete"}]);
+    let reply = |result| json!({"reply": {"result": result}, "updates": []});
+    let answer = reply(json!([{"count": 1}]));
+    assert!(same(&request, &answer, &answer));
+    assert!(!same(&request, &answer, &reply(json!([{"count": 2}]))));
+    // An error of an operation is compared in full, one found at commit by its name.
+    let violation = |details| json!({"error": "constraint violation", "details": details});
+    let [a, b] = [violation("a"), violation("b")];
+    assert!(!same(&request, &reply(json!([a])), &reply(json!([b]))));
+    assert!(same(
+        &request,
+        &reply(json!([{}, a])),
+        &reply(json!([{}, b]))
+    ));
+    let other = json!({"error": "timed out", "details": "a"});
+    assert!(!same(
+        &request,
+        &reply(json!([{}, a])),
+        &reply(json!([{}, other]))
+    ));
 }
