@@ -37,9 +37,16 @@ bench: packages
 
 SOAK_SECONDS ?= 14400
 
+# One seed after the other; the seed that shows a difference is printed and ends it.
 soak: packages
 	$(CARGO) build --release -p ovn-ic-db
-	SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release -p ovn-ic-db-tests --test differential -- --nocapture
+	@end=$$(($$(date +%s) + $(SOAK_SECONDS))); seed=$$(date +%s); \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+		DIFFERENTIAL_AGAINST=ours DIFFERENTIAL_SEED=$$seed DIFFERENTIAL_STEPS=20000 \
+			$(CARGO) test --release -p ovn-ic-db-tests --test differential -- --nocapture \
+			|| { echo "seed $$seed shows a difference"; exit 1; }; \
+		seed=$$((seed + 1)); \
+	done
 
 clean:
 	$(CARGO) clean
