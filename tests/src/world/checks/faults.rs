@@ -47,6 +47,9 @@ fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_
     first.nbctl.run(&commands("lr-route-add", "192.168.1.10"))?;
     report.check(&format!("{name}, amid changes: all routes come"), || {
         (fault.inflict)(world.interconnect)?;
+        // The connections of the checks themselves died with the server.
+        world.nb.wait_until_served("IC_NB_Global")?;
+        world.sb.wait_until_served("IC_SB_Global")?;
         prefixes
             .iter()
             .try_for_each(|prefix| second.wait_learned(prefix, true))
@@ -54,6 +57,9 @@ fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_
     first.nbctl.run(&commands("lr-route-del", ""))?;
     report.check(&format!("{name}, amid changes: all routes go"), || {
         (fault.inflict)(world.interconnect)?;
+        // The connections of the checks themselves died with the server.
+        world.nb.wait_until_served("IC_NB_Global")?;
+        world.sb.wait_until_served("IC_SB_Global")?;
         prefixes
             .iter()
             .try_for_each(|prefix| second.wait_learned(prefix, false))
