@@ -87,7 +87,7 @@ pub struct Variable {
     pub name: &'static str,
     /// The flag that says the same, if there is one.
     pub flag: Option<&'static str>,
-    /// The default as the README's table has it.
+    /// The default as docs/configuration.md has it.
     pub default: &'static str,
 }
 
@@ -103,7 +103,7 @@ const fn variable(
     }
 }
 
-/// Every variable that `run` knows. The README's table has the same names and
+/// Every variable that `run` knows. The table in docs/configuration.md has the same names and
 /// defaults (a test compares them), and what begins like ours and is not here
 /// is a slip that deserves a warning.
 pub const VARIABLES: &[Variable] = &[
@@ -674,14 +674,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_has_every_variable_with_its_default() {
-        let readme = include_str!("../../../README.md");
+    fn the_document_has_every_variable_with_its_default() {
+        let document = include_str!("../../../docs/configuration.md");
         for variable in VARIABLES {
             let name = format!("`{}`", variable.name);
-            let row = readme
+            let row = document
                 .lines()
                 .find(|line| line.starts_with('|') && line.contains(&name))
-                .unwrap_or_else(|| panic!("{name} is missing in the README's table"));
+                .unwrap_or_else(|| panic!("{name} is missing in docs/configuration.md"));
             assert!(row.contains(variable.default), "{row}");
             assert!(variable.flag.is_none_or(|flag| row.contains(flag)), "{row}");
         }
