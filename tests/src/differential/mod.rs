@@ -56,7 +56,10 @@ impl Side {
             "transact",
             serde_json::from_str(&self.symbols.resolve(text))?,
         )?;
-        let reply = self.writer.reply(&id).with_context(|| self.server.said())?;
+        let reply = self.writer.reply(&id).with_context(|| {
+            let ended = self.server.ended();
+            format!("{text}\nended: {ended:?}\n{}", self.server.said())
+        })?;
         self.watcher.call("echo", json!([]))?;
         let updates = self.watcher.notifications();
         self.symbols.learn(step, &reply);
