@@ -48,5 +48,9 @@ soak: packages
 		seed=$$((seed + 1)); \
 	done
 
+# Two availability zones with real daemons. WORLD_AGAINST=ours takes our server as the second one.
+world: packages
+	cargo test -p ovn-ic-db-tests --test world -- --ignored --nocapture
+
 clean:
 	$(CARGO) clean

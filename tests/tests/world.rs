@@ -30,6 +30,7 @@ fn compare_with(name: &str, start: impl FnOnce(&Path) -> Result<Standalone>) -> 
 const AGAINST: &str = "WORLD_AGAINST";
 
 #[test]
+#[ignore = "compares the reference with itself until ours serves; `make world` runs it"]
 fn two_zones_converge_alike_on_both_servers() -> Result<()> {
     if std::env::var(AGAINST).is_ok_and(|program| program == "ours") {
         return compare_with("ours", |folder| Standalone::start(Program::Ours, folder));
