@@ -1,9 +1,10 @@
-# make run    serve both databases           make test   everything that must pass
+# make run    the program                    make test   everything that must pass
+# make world  two zones with real daemons
 # make bench  ours beside Debian's server    make soak   the differential test for hours
 
 CARGO ?= cargo
 
-.PHONY: run packages lint build test bench soak clean
+.PHONY: run packages lint build test world bench soak clean
 
 run:
 	$(CARGO) run --release
