@@ -44,7 +44,7 @@ impl Schema {
             tables: Vec::new(),
             by_name: FxHashMap::default(),
         };
-        for (name, table) in sorted_members(tables) {
+        for (name, table) in tables.into_iter().flat_map(Json::sorted_members) {
             check_name(&name, json)?;
             schema.tables.push(parse_table(table, &name)?);
         }
@@ -75,19 +75,6 @@ fn is_version(version: &str) -> bool {
         part.parse::<u32>().is_ok() && part.bytes().all(|b| b.is_ascii_digit())
     });
     numeric && parts == 3
-}
-
-/// An object's members by name; of duplicates, the last.
-fn sorted_members<'a>(json: Option<Json<'a>>) -> Vec<(Cow<'a, str>, Json<'a>)> {
-    let mut members: Vec<_> = json
-        .into_iter()
-        .flat_map(Json::members)
-        .map(|(name, value)| (name.string().unwrap_or_default(), value))
-        .collect();
-    members.reverse();
-    members.sort_by(|a, b| a.0.cmp(&b.0));
-    members.dedup_by(|a, b| a.0 == b.0);
-    members
 }
 
 fn check_name(name: &str, json: Json<'_>) -> Result<(), Error> {
@@ -133,7 +120,7 @@ fn parse_table(json: Json<'_>, name: &str) -> Result<TableSchema, Error> {
         indexes: Vec::new(),
         by_name: FxHashMap::default(),
     };
-    for (name, column) in sorted_members(columns) {
+    for (name, column) in columns.into_iter().flat_map(Json::sorted_members) {
         check_name(&name, json)?;
         table.columns.push(parse_column(column, &name)?);
     }

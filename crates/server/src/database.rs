@@ -1,6 +1,7 @@
 //! A database at work: one writer on the newest version, everybody else on the committed one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -47,6 +48,8 @@ pub struct Database {
     history: Mutex<History>,
     ordering: Box<dyn Ordering>,
     watcher: Watcher,
+    /// How many eras have failed: one failure often takes many proposals with it.
+    failed_eras: AtomicU64,
     itself: Weak<Database>,
 }
 
@@ -74,6 +77,7 @@ impl Database {
             history: Mutex::default(),
             ordering,
             watcher,
+            failed_eras: AtomicU64::new(0),
             itself: itself.clone(),
         })
     }
@@ -210,6 +214,10 @@ impl Database {
 
     /// Brings the head back to what is committed after a failure, once for all that failed.
     fn roll_back_later(&self, era: u64) {
+        let failed = &self.failed_eras;
+        if failed.fetch_max(era + 1, atomic::Ordering::AcqRel) > era {
+            return;
+        }
         let Some(database) = self.itself.upgrade() else {
             return;
         };

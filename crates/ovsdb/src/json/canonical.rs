@@ -7,7 +7,19 @@ use super::number::Number;
 use super::value::{Json, Kind};
 use super::write;
 
-impl Json<'_> {
+impl<'a> Json<'a> {
+    /// The members sorted by name; of duplicates, the last one.
+    pub fn sorted_members(self) -> Vec<(Cow<'a, str>, Json<'a>)> {
+        let mut members: Vec<_> = self
+            .members()
+            .map(|(name, value)| (name.string().unwrap_or_default(), value))
+            .collect();
+        members.reverse();
+        members.sort_by(|a, b| a.0.cmp(&b.0));
+        members.dedup_by(|a, b| a.0 == b.0);
+        members
+    }
+
     /// The canonical text: equal values, and only they, have equal ones.
     pub fn canonical(self) -> String {
         let mut out = Vec::with_capacity(self.source().len());
@@ -40,7 +52,7 @@ fn append(json: Json<'_>, out: &mut Vec<u8>) {
         }
         Kind::Object => {
             out.push(b'{');
-            for (i, (name, value)) in sorted_members(json).into_iter().enumerate() {
+            for (i, (name, value)) in json.sorted_members().into_iter().enumerate() {
                 if i > 0 {
                     out.push(b',');
                 }
@@ -51,18 +63,6 @@ fn append(json: Json<'_>, out: &mut Vec<u8>) {
             out.push(b'}');
         }
     }
-}
-
-/// Members sorted by name; of duplicates, the last one.
-fn sorted_members<'a>(json: Json<'a>) -> Vec<(Cow<'a, str>, Json<'a>)> {
-    let mut members: Vec<_> = json
-        .members()
-        .map(|(name, value)| (name.string().unwrap_or_default(), value))
-        .collect();
-    members.reverse();
-    members.sort_by(|a, b| a.0.cmp(&b.0));
-    members.dedup_by(|a, b| a.0 == b.0);
-    members
 }
 
 #[cfg(test)]
