@@ -10,7 +10,7 @@ use ovsdb::{Error, TableId, Uuid};
 use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Version};
 use parking_lot::Mutex;
 
-use crate::ordering::{Ordering, Proposal};
+use crate::ordering::{Done, Ordering, Proposal};
 
 /// A request for the writer.
 pub struct Job {
@@ -234,6 +234,12 @@ impl Database {
             drop(writer);
             database.work();
         });
+    }
+
+    /// Rewrites what is kept in its shortest form.
+    pub fn compact(&self, done: Done) {
+        let writer = self.writer.lock();
+        self.ordering.replace(writer.head.clone(), done);
     }
 
     /// An internal change that no client may make: rows of `_Server`.

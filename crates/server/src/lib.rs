@@ -14,4 +14,6 @@ pub mod ordering;
 pub mod pid_file;
 pub mod probe;
 pub mod remote;
+pub mod service;
+pub mod standalone;
 pub mod stream;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ovsdb::Error;
-use ovsdb_engine::Commit;
+use ovsdb_engine::{Commit, Version};
 
 /// Called once, when what was proposed is durable or has failed.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -30,6 +30,11 @@ pub trait Ordering: Send + Sync {
 
     /// The writer has gone back to what was last kept and will propose on top of that.
     fn resume(&self);
+
+    /// Replaces all that is kept by the contents of `version`, the state after exactly what has been
+    /// proposed so far: a compaction, or, where its schema is another one, a conversion. `done` is
+    /// called once; on an error everything is as it was.
+    fn replace(&self, version: Version, done: Done);
 }
 
 /// Keeps nothing: for databases that live in memory, such as `_Server`.
@@ -42,4 +47,8 @@ impl Ordering for Unbacked {
     }
 
     fn resume(&self) {}
+
+    fn replace(&self, _: Version, done: Done) {
+        done(Ok(()));
+    }
 }
