@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ovsdb::{Schema, TableId, Uuid};
 
 use crate::row::Row;
+use crate::version::Version;
 
 /// A row before and after. At least one of the two is there.
 #[derive(Debug, Clone)]
@@ -90,6 +91,22 @@ impl Changes {
             schema,
             rows.into_iter().map(|((table, _), row)| (table, row)),
         )
+    }
+
+    /// The changes from one version to a later one of the same schema, however many commits lie
+    /// between. Time grows with what differs, not with the tables, as versions share the rest.
+    pub fn between(old: &Version, new: &Version) -> Changes {
+        let mut tables = Vec::new();
+        for ((table, before), (_, after)) in old.tables().zip(new.tables()) {
+            let rows = before.changes_to(after);
+            if !rows.is_empty() {
+                tables.push(TableChanges { table, rows });
+            }
+        }
+        Changes {
+            schema: new.schema().clone(),
+            tables,
+        }
     }
 
     /// Groups rows, which come sorted by table and UUID, by their tables; rows without a change

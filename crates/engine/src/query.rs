@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ovsdb::{Atom, ColumnId, Condition, Datum, TableId, Uuid};
+use ovsdb::{Atom, ColumnId, Condition, Datum, TableId, TableSchema, Uuid};
 
 use crate::draft::Draft;
 use crate::row::Row;
@@ -38,17 +38,31 @@ pub(crate) fn find(draft: &Draft, table: TableId, condition: &Condition) -> Vec<
         .collect()
 }
 
+/// True if [`find`] need not walk the table.
+pub(crate) fn is_indexed(schema: &TableSchema, condition: &Condition) -> bool {
+    condition.equal_to(ColumnId::UUID).is_some() || matching_index(schema, condition).is_some()
+}
+
+/// The first unique index all of whose columns the condition names a value for.
+fn matching_index<'a>(
+    schema: &'a TableSchema,
+    condition: &Condition,
+) -> Option<(usize, &'a [ColumnId])> {
+    let indexes = schema.indexes.iter().map(|index| &index[..]).enumerate();
+    indexes.into_iter().find(|(_, index)| {
+        index
+            .iter()
+            .all(|column| condition.equal_to(*column).is_some())
+    })
+}
+
 /// The only rows that can satisfy the condition, if it names all columns of a unique index.
 ///
 /// Indexes are those of the version before the transaction, so that rows which the transaction
 /// has touched are candidates as well.
 fn find_by_index(draft: &Draft, table: TableId, condition: &Condition) -> Option<Vec<Uuid>> {
     let table_schema = draft.version.schema().table(table);
-    let (place, index) = table_schema.indexes.iter().enumerate().find(|(_, index)| {
-        index
-            .iter()
-            .all(|column| condition.equal_to(*column).is_some())
-    })?;
+    let (place, index) = matching_index(table_schema, condition)?;
     let mut wanted = Row::with_defaults(table_schema, Uuid::nil());
     for column in index {
         wanted.set(*column, condition.equal_to(*column)?.clone());

@@ -4,9 +4,11 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::{Arc, LazyLock};
 
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 use ovsdb::{ColumnId, TableId, TableSchema, Uuid};
 
+use crate::changes::RowChange;
 use crate::row::Row;
 
 /// A weak reference to a row of the table that holds this entry.
@@ -71,6 +73,22 @@ impl Table {
     /// All rows, by UUID.
     pub fn rows(&self) -> impl Iterator<Item = &Arc<Row>> {
         self.rows.values()
+    }
+
+    /// What leads from this table's rows to another version's, by UUID.
+    pub(crate) fn changes_to(&self, new: &Table) -> Vec<RowChange> {
+        let change = |item| match item {
+            DiffItem::Add(uuid, new) => (*uuid, None, Some(Arc::clone(new))),
+            DiffItem::Update { old, new } => {
+                (*old.0, Some(Arc::clone(old.1)), Some(Arc::clone(new.1)))
+            }
+            DiffItem::Remove(uuid, old) => (*uuid, Some(Arc::clone(old)), None),
+        };
+        self.rows
+            .diff(&new.rows)
+            .map(change)
+            .map(|(uuid, old, new)| RowChange { uuid, old, new })
+            .collect()
     }
 
     pub(crate) fn insert(&mut self, row: Arc<Row>) {

@@ -8,6 +8,7 @@ use ovsdb::{Error, Schema, TableId, Uuid};
 
 use crate::changes::Changes;
 use crate::operation::{self, Operation};
+use crate::query;
 use crate::reply::Reply;
 use crate::version::Version;
 
@@ -101,6 +102,19 @@ impl Transaction {
                 Operation::Select { .. } | Operation::Comment(_) | Operation::Abort
             )
         })
+    }
+
+    /// About how many rows its conditions have to be compared with, on a version of its schema:
+    /// none for those that name a row or a unique index.
+    pub fn rows_walked(&self, version: &Version) -> usize {
+        self.operations
+            .iter()
+            .filter_map(|operation| {
+                let (table, condition) = operation.condition()?;
+                let schema = version.schema().table(table);
+                (!query::is_indexed(schema, condition)).then(|| version.table(table).len())
+            })
+            .sum()
     }
 
     /// The tables that a `wait` of it looks at: changes of other tables do not make it true.

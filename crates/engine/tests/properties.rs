@@ -582,9 +582,11 @@ proptest! {
         let half = steps.len() / 2;
         let mut all = Vec::new();
         let mut before = BTreeMap::new();
+        let mut first = world.version.clone();
         for (i, steps) in steps.iter().enumerate() {
             if i == half {
                 before = contents(&world.version, true);
+                first = world.version.clone();
             }
             let operations = world.operations(steps);
             let (done, _) = world.execute(&operations);
@@ -593,6 +595,8 @@ proptest! {
             }
         }
         let merged = Changes::merge(world.schema.clone(), &all);
+        let between = Changes::between(&first, &world.version);
+        prop_assert_eq!(format!("{:?}", merged.tables), format!("{:?}", between.tables));
         let after = contents(&world.version, true);
         let own = |row: &Option<Arc<ovsdb_engine::Row>>| {
             row.as_ref().map(|row| row.columns()[ColumnId::STANDARD..].to_vec())

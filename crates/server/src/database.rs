@@ -6,14 +6,26 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use ovsdb::{Error, TableId, Uuid};
-use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Version};
+use ovsdb::{Error, Schema, TableId, Tag, Uuid};
+use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Version, convert};
 use parking_lot::Mutex;
 
+use crate::locks::SessionId;
 use crate::ordering::{Done, Ordering, Proposal};
+
+/// Names a job: the session that asks, and a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    /// The session.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub number: u64,
+}
 
 /// A request for the writer.
 pub struct Job {
+    /// By what it can be tried again or forgotten.
+    pub key: JobKey,
     /// What to execute, parsed against the committed version's schema.
     pub transaction: Transaction,
     /// Only reads are allowed.
@@ -28,17 +40,19 @@ pub struct Job {
 
 /// Who asked for a job.
 pub trait Answer: Send + Sync {
-    /// The job is done: its results, and the sequence number of the version that a reader must
-    /// have seen before.
-    fn done(&self, results: Vec<u8>, sequence: u64);
+    /// The job is done, with these results; what it changed is committed.
+    fn done(&self, results: Vec<u8>);
 
     /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
     /// [`Database::retry`]. `timeout` is in milliseconds after the request came.
     fn blocked(&self, timeout: Option<u64>);
+
+    /// The job was not executed and never will be: the database has got another schema.
+    fn canceled(&self);
 }
 
 /// Who wants to know that there is a new committed version.
-pub type Watcher = Box<dyn Fn(&Commit) + Send + Sync>;
+pub type Watcher = Box<dyn Fn() + Send + Sync>;
 
 /// A database that is being served.
 pub struct Database {
@@ -53,12 +67,27 @@ pub struct Database {
     itself: Weak<Database>,
 }
 
+/// A job that is to be executed.
+struct Attempt {
+    job: Job,
+    /// Nobody has been told yet that it is blocked.
+    first: bool,
+}
+
+impl Attempt {
+    fn again(job: Job) -> Attempt {
+        Attempt { job, first: false }
+    }
+}
+
 /// What only the one who holds the writer's lock touches.
 struct Writer {
     head: Version,
     /// Proposals of this era may commit; a failure begins the next era.
     era: u64,
     blocked: Vec<Job>,
+    /// A conversion is under way: jobs wait in the queue.
+    converting: bool,
 }
 
 impl Database {
@@ -69,6 +98,7 @@ impl Database {
             head: version.clone(),
             era: 0,
             blocked: Vec::new(),
+            converting: false,
         };
         Arc::new_cyclic(|itself| Database {
             queue: Mutex::default(),
@@ -87,6 +117,11 @@ impl Database {
         self.committed.load_full()
     }
 
+    /// The newest sequence number that is sure to last.
+    pub fn committed_sequence(&self) -> u64 {
+        self.committed.load().version.sequence()
+    }
+
     /// Reads the history.
     pub fn with_history<T>(&self, read: impl FnOnce(&History) -> T) -> T {
         read(&self.history.lock())
@@ -99,15 +134,30 @@ impl Database {
         self.work();
     }
 
-    /// Tries the blocked jobs again: one of them has timed out, or a session has gone.
-    pub fn retry(&self) {
+    /// Tries a blocked job again, as it has timed out.
+    pub fn retry(&self, key: JobKey) {
         let mut writer = self.writer.lock();
-        let blocked = std::mem::take(&mut writer.blocked);
-        for job in blocked {
-            self.execute(&mut writer, job);
+        let place = writer.blocked.iter().position(|job| job.key == key);
+        // A conversion cancels it or, having failed, tries all blocked jobs again.
+        if let Some(place) = place
+            && !writer.converting
+        {
+            let job = writer.blocked.swap_remove(place);
+            self.execute(&mut writer, Attempt::again(job));
         }
         drop(writer);
         self.work();
+    }
+
+    /// Forgets blocked jobs, which get no answer. True if there were any.
+    pub fn forget(&self, mut which: impl FnMut(JobKey) -> bool) -> bool {
+        let mut writer = self.writer.lock();
+        let before = writer.blocked.len();
+        writer.blocked.retain(|job| !which(job.key));
+        let forgotten = writer.blocked.len() < before;
+        drop(writer);
+        self.work();
+        forgotten
     }
 
     fn work(&self) {
@@ -116,8 +166,11 @@ impl Database {
                 // Whoever holds it looks at the queue again after letting go.
                 return;
             };
+            if writer.converting {
+                return;
+            }
             while let Some(job) = self.next_job() {
-                self.execute(&mut writer, job);
+                self.execute(&mut writer, Attempt { job, first: true });
             }
             drop(writer);
             if self.queue.lock().is_empty() {
@@ -131,26 +184,31 @@ impl Database {
     }
 
     /// Executes a job, and then the blocked jobs that its changes may have released, and so on.
-    fn execute(&self, writer: &mut Writer, job: Job) {
-        let mut ready = VecDeque::from([job]);
-        while let Some(job) = ready.pop_front() {
-            let changed = self.execute_one(writer, job);
-            if changed.is_empty() {
+    fn execute(&self, writer: &mut Writer, attempt: Attempt) {
+        let mut ready = VecDeque::from([attempt]);
+        while let Some(attempt) = ready.pop_front() {
+            let changed = self.execute_one(writer, attempt);
+            if changed.is_empty() || writer.blocked.is_empty() {
                 continue;
             }
-            let (released, still_blocked) = std::mem::take(&mut writer.blocked)
+            let (released, still_blocked): (Vec<_>, _) = std::mem::take(&mut writer.blocked)
                 .into_iter()
                 .partition(|job| {
                     let mut awaited = job.transaction.awaited_tables();
                     awaited.any(|table| changed.contains(&table))
                 });
             writer.blocked = still_blocked;
-            ready.extend::<Vec<Job>>(released);
+            ready.extend(released.into_iter().map(Attempt::again));
         }
     }
 
     /// Executes a job once; returns the tables that it has changed.
-    fn execute_one(&self, writer: &mut Writer, job: Job) -> Vec<TableId> {
+    fn execute_one(&self, writer: &mut Writer, attempt: Attempt) -> Vec<TableId> {
+        let Attempt { job, first } = attempt;
+        if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {
+            job.answer.canceled();
+            return Vec::new();
+        }
         let elapsed = job.arrived.elapsed().as_millis();
         let mut context = Context {
             read_only: job.read_only,
@@ -160,7 +218,9 @@ impl Database {
         };
         match job.transaction.execute(&writer.head, &mut context) {
             Outcome::Blocked { timeout } => {
-                job.answer.blocked(timeout);
+                if first {
+                    job.answer.blocked(timeout);
+                }
                 writer.blocked.push(job);
                 Vec::new()
             }
@@ -173,7 +233,6 @@ impl Database {
             } => {
                 let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
                 writer.head = version.clone();
-                let sequence = version.sequence();
                 let commit = (!changes.is_empty()).then(|| Arc::new(Commit { version, changes }));
                 let answer = job.answer;
                 let database = self.itself.clone();
@@ -198,7 +257,7 @@ impl Database {
                                 database.roll_back_later(era);
                             }
                         }
-                        answer.done(reply.finish(), sequence);
+                        answer.done(reply.finish());
                     }),
                 });
                 changed
@@ -208,8 +267,8 @@ impl Database {
 
     fn publish(&self, commit: Arc<Commit>) {
         self.committed.store(commit.clone());
-        self.history.lock().push(commit.clone());
-        (self.watcher)(&commit);
+        self.history.lock().push(commit);
+        (self.watcher)();
     }
 
     /// Brings the head back to what is committed after a failure, once for all that failed.
@@ -240,6 +299,62 @@ impl Database {
     pub fn compact(&self, done: Done) {
         let writer = self.writer.lock();
         self.ordering.replace(writer.head.clone(), done);
+        drop(writer);
+        self.work();
+    }
+
+    /// Converts the contents to another schema. `done` hears of it when it is durable, or why
+    /// nothing has changed. Jobs wait meanwhile; those that were made for the old schema, blocked
+    /// ones included, are canceled by a conversion that succeeds.
+    pub fn convert(&self, schema: Arc<Schema>, done: Done) {
+        let mut writer = self.writer.lock();
+        let converted = if writer.converting {
+            let details = "another conversion is under way";
+            Err(Error::new(Tag::ResourcesExhausted, details))
+        } else {
+            convert::convert(&writer.head, schema, &mut Uuid::new_v4)
+        };
+        let version = match converted {
+            Ok(version) => version.with_sequence(writer.head.sequence() + 1),
+            Err(error) => {
+                drop(writer);
+                self.work();
+                return done(Err(error));
+            }
+        };
+        writer.converting = true;
+        drop(writer);
+        let database = self.itself.clone();
+        let converted = version.clone();
+        let finish = Box::new(move |result: Result<(), Error>| {
+            if let Some(database) = database.upgrade() {
+                database.converted(result.is_ok().then_some(converted));
+            }
+            done(result);
+        });
+        self.ordering.replace(version, finish);
+    }
+
+    fn converted(&self, version: Option<Version>) {
+        let mut writer = self.writer.lock();
+        writer.converting = false;
+        if let Some(version) = version {
+            writer.head = version.clone();
+            for job in writer.blocked.drain(..) {
+                job.answer.canceled();
+            }
+            self.history.lock().clear();
+            let changes = Changes::none(version.schema().clone());
+            let commit = Commit { version, changes };
+            self.committed.store(Arc::new(commit));
+            (self.watcher)();
+        } else {
+            for job in std::mem::take(&mut writer.blocked) {
+                self.execute(&mut writer, Attempt::again(job));
+            }
+        }
+        drop(writer);
+        self.work();
     }
 
     /// An internal change that no client may make: rows of `_Server`.

@@ -1,13 +1,27 @@
 //! What the clients of one set of remotes see: some databases, `_Server` among them, and locks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::time::Duration;
 
+use ovsdb::{Error, Schema, Uuid};
 use ovsdb_engine::Version;
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 
 use crate::database::Database;
 use crate::listener::Listener;
-use crate::ordering::Ordering;
+use crate::locks::{LockTable, SessionId};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
+use crate::monitors::Groups;
+use crate::ordering::{Ordering, Unbacked};
+use crate::server_database::{self, Rows, Status};
+use crate::session;
+
+/// How long sessions may take to send what they have when the service is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How sessions are treated.
 #[derive(Debug, Clone)]
@@ -16,62 +30,235 @@ pub struct Options {
     pub probe_interval: Option<Duration>,
 }
 
+/// A database that is offered to clients.
+pub(crate) struct Served {
+    pub(crate) database: Arc<Database>,
+    pub(crate) groups: Arc<Groups>,
+    /// Clients may only read it.
+    pub(crate) read_only: bool,
+}
+
 /// Databases that are served together.
-pub struct Service {}
+pub struct Service {
+    pub(crate) options: Options,
+    /// Drawn anew at each start.
+    pub(crate) id: Uuid,
+    databases: RwLock<BTreeMap<String, Arc<Served>>>,
+    server: Arc<Database>,
+    rows: Rows,
+    pub(crate) locks: Mutex<LockTable>,
+    sessions: Mutex<FxHashMap<SessionId, Arc<Mailbox>>>,
+    next_session: AtomicU64,
+    emptied: Notify,
+    /// Bytes of unfinished large messages of all sessions.
+    pub(crate) large_input: AtomicUsize,
+}
 
 impl Service {
     /// A service with `_Server` alone. Must be called inside a tokio runtime.
-    pub fn new(options: Options) -> Arc<Service> {
-        let _ = options;
-        todo!()
+    pub fn new(options: Options) -> Result<Arc<Service>, Error> {
+        let server = serve(server_database::empty()?, Box::new(Unbacked), true);
+        let service = Service {
+            options,
+            id: Uuid::new_v4(),
+            server: server.database.clone(),
+            databases: RwLock::default(),
+            rows: Rows::default(),
+            locks: Mutex::default(),
+            sessions: Mutex::default(),
+            next_session: AtomicU64::new(0),
+            emptied: Notify::new(),
+            large_input: AtomicUsize::new(0),
+        };
+        let name = server_database::NAME;
+        let status = Status::standalone(server.database.committed().version.schema().clone());
+        service
+            .databases
+            .write()
+            .insert(name.to_owned(), Arc::new(server));
+        service.set_status(name, &status)?;
+        Ok(Arc::new(service))
     }
 
-    /// Adds a standalone database, and its row in `_Server`. False if there is one of that name.
+    /// Adds a standalone database, and its row in `_Server`. None if there is one of that name.
     pub fn add(
         self: &Arc<Self>,
         version: Version,
         ordering: Box<dyn Ordering>,
     ) -> Option<Arc<Database>> {
-        let _ = (version, ordering);
-        todo!()
+        let schema = version.schema().clone();
+        let mut databases = self.databases.write();
+        if databases.contains_key(&*schema.name) {
+            return None;
+        }
+        let served = serve(version, ordering, false);
+        let database = served.database.clone();
+        databases.insert(schema.name.to_string(), Arc::new(served));
+        drop(databases);
+        let name = schema.name.clone();
+        if let Err(error) = self.set_status(&name, &Status::standalone(schema)) {
+            tracing::error!("{name}: cannot be shown in _Server: {error}");
+        }
+        Some(database)
+    }
+
+    /// Makes a database's row in `_Server` what it should be.
+    pub fn set_status(&self, name: &str, status: &Status) -> Result<(), Error> {
+        self.rows.set(&self.server, name, Some(status))
     }
 
     /// The database of a name.
     pub fn database(&self, name: &str) -> Option<Arc<Database>> {
-        let _ = name;
-        todo!()
+        Some(self.served(name)?.database.clone())
+    }
+
+    pub(crate) fn served(&self, name: &str) -> Option<Arc<Served>> {
+        self.databases.read().get(name).cloned()
     }
 
     /// The databases' names, `_Server` included, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
-        todo!()
+        self.databases.read().keys().cloned().collect()
     }
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the
     /// sessions go on until the service is closed.
     pub async fn accept(self: Arc<Self>, listener: Arc<Listener>) {
-        let _ = listener;
-        todo!()
+        loop {
+            match listener.accept().await {
+                Ok(connection) => {
+                    let id = self.next_session.fetch_add(1, AtomicOrdering::Relaxed);
+                    let mailbox = Arc::new(Mailbox::default());
+                    self.sessions.lock().insert(id, mailbox.clone());
+                    tokio::spawn(session::run(self.clone(), connection, id, mailbox));
+                }
+                Err(error) => {
+                    tracing::error!("cannot accept clients any more: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Forgets a session that has ended, and passes its locks on.
+    pub(crate) fn leave(&self, id: SessionId) {
+        let changed = self.locks.lock().close(id);
+        for (name, owner) in changed {
+            self.tell_lock(owner, "locked", name);
+        }
+        let mut sessions = self.sessions.lock();
+        sessions.remove(&id);
+        if sessions.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    pub(crate) fn tell_lock(&self, session: SessionId, method: &'static str, name: String) {
+        if let Some(mailbox) = self.sessions.lock().get(&session) {
+            mailbox.push(Event::Lock { method, name });
+        }
+    }
+
+    /// Converts a database; the session hears of it by an event of its request's number.
+    pub(crate) fn convert(
+        self: &Arc<Self>,
+        served: &Served,
+        schema: Arc<Schema>,
+        mailbox: Arc<Mailbox>,
+        number: u64,
+    ) {
+        let service = self.clone();
+        let converted = schema.clone();
+        let done = Box::new(move |result: Result<(), Error>| {
+            let succeeded = result.is_ok();
+            mailbox.push(Event::Converted { number, result });
+            if succeeded {
+                service.schema_changed(converted);
+            }
+        });
+        served.database.convert(schema, done);
+    }
+
+    fn schema_changed(&self, schema: Arc<Schema>) {
+        let name = schema.name.clone();
+        if let Err(error) = self.set_status(&name, &Status::standalone(schema)) {
+            tracing::error!("{name}: its new schema cannot be shown in _Server: {error}");
+        }
+        self.raise(CONVERSION);
+    }
+
+    fn raise(&self, flag: u8) {
+        for mailbox in self.sessions.lock().values() {
+            mailbox.raise(flag);
+        }
     }
 
     /// How many sessions there are.
     pub fn session_count(&self) -> usize {
-        todo!()
+        self.sessions.lock().len()
     }
 
     /// Ends every session after it has sent the answers that it has, and waits for that (at most a
     /// second).
     pub async fn close(&self) {
-        todo!()
+        self.raise(SHUTDOWN);
+        let all = async {
+            loop {
+                let emptied = self.emptied.notified();
+                tokio::pin!(emptied);
+                emptied.as_mut().enable();
+                if self.session_count() == 0 {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, all).await.is_err() {
+            self.disconnect_all();
+        }
     }
 
     /// Closes every session; clients come back by themselves (`ovsdb-server/reconnect`).
     pub fn disconnect_all(&self) {
-        todo!()
+        self.raise(DISCONNECT);
     }
 
     /// Figures for `memory/show`: names and counts, for example `("sessions", 3)`.
     pub fn figures(&self) -> Vec<(&'static str, u64)> {
-        todo!()
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let databases: Vec<Arc<Served>> = self.databases.read().values().cloned().collect();
+        let mut cells = 0;
+        let mut monitors = 0;
+        let mut commits = 0;
+        for served in databases {
+            let commit = served.database.committed();
+            let schema = commit.version.schema();
+            cells += commit
+                .version
+                .tables()
+                .map(|(id, table)| table.len() * schema.table(id).columns.len())
+                .sum::<usize>();
+            monitors += served.groups.subscription_count();
+            commits += served.database.with_history(|history| history.len());
+        }
+        vec![
+            ("cells", count(cells)),
+            ("monitors", count(monitors)),
+            ("sessions", count(self.session_count())),
+            ("txn-history", count(commits)),
+        ]
+    }
+}
+
+/// Puts a database to work, with the task that tells its monitors.
+fn serve(version: Version, ordering: Box<dyn Ordering>, read_only: bool) -> Served {
+    let groups = Arc::new(Groups::default());
+    let told = groups.clone();
+    let database = Database::new(version, ordering, Box::new(move || told.notify()));
+    tokio::spawn(groups.clone().run(Arc::downgrade(&database)));
+    Served {
+        database,
+        groups,
+        read_only,
     }
 }

@@ -1,13 +1,13 @@
 //! The writer, the committed version and what happens between them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering as AtomicOrdering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::time::{Duration, Instant};
 
 use ovsdb::json::Document;
 use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_engine::{Transaction, Version};
-use ovsdb_server::database::{Answer, Database, Job};
+use ovsdb_server::database::{Answer, Database, Job, JobKey};
 use ovsdb_server::ordering::{Done, Ordering, Proposal, Unbacked};
 use parking_lot::Mutex;
 
@@ -22,7 +22,7 @@ struct Answers {
 }
 
 impl Answer for Answers {
-    fn done(&self, results: Vec<u8>, _: u64) {
+    fn done(&self, results: Vec<u8>) {
         let text = String::from_utf8(results).expect("UTF-8");
         self.done.lock().push(text);
     }
@@ -30,13 +30,17 @@ impl Answer for Answers {
     fn blocked(&self, _: Option<u64>) {
         self.blocked.fetch_add(1, AtomicOrdering::SeqCst);
     }
+
+    fn canceled(&self) {
+        self.done.lock().push("canceled".to_owned());
+    }
 }
 
 fn open(ordering: Box<dyn Ordering>) -> (Arc<Database>, Arc<AtomicUsize>) {
     let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
     let commits = Arc::new(AtomicUsize::new(0));
     let seen = commits.clone();
-    let watcher = Box::new(move |_: &_| {
+    let watcher = Box::new(move || {
         seen.fetch_add(1, AtomicOrdering::SeqCst);
     });
     let version = Version::empty(Arc::new(schema));
@@ -47,7 +51,12 @@ fn submit(database: &Database, operations: &str) -> Arc<Answers> {
     let document = Document::parse(format!(r#"["D",{operations}]"#)).expect("JSON");
     let schema = database.committed().version.schema().clone();
     let answers = Arc::new(Answers::default());
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     database.submit(Job {
+        key: JobKey {
+            session: 0,
+            number: NUMBER.fetch_add(1, AtomicOrdering::SeqCst),
+        },
         transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
         read_only: false,
         arrived: Instant::now(),

@@ -73,4 +73,24 @@ impl Operation {
             _ => None,
         }
     }
+
+    /// Which rows of which table it is about, for those that have a `where`.
+    pub(crate) fn condition(&self) -> Option<(TableId, &Condition)> {
+        match self {
+            Operation::Select {
+                table, condition, ..
+            }
+            | Operation::Update {
+                table, condition, ..
+            }
+            | Operation::Mutate {
+                table, condition, ..
+            }
+            | Operation::Delete { table, condition }
+            | Operation::Wait {
+                table, condition, ..
+            } => Some((*table, condition)),
+            _ => None,
+        }
+    }
 }

@@ -1,0 +1,137 @@
+//! All groups of a database, and the task that wakes their sessions.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ovsdb_engine::Monitor;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
+
+use super::Group;
+use crate::database::Database;
+use crate::locks::SessionId;
+use crate::mailbox::{Mailbox, UPDATES};
+
+/// Every so many commits all sessions look, so that none holds on to an old version for long.
+const REFRESH: u64 = 1024;
+/// How long initial contents are kept for others who ask.
+const KEEP_INITIAL: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+struct Member {
+    group: Arc<Group>,
+    subscribers: FxHashMap<(SessionId, u64), Arc<Mailbox>>,
+}
+
+/// The groups of one database.
+#[derive(Debug, Default)]
+pub(crate) struct Groups {
+    members: Mutex<FxHashMap<Arc<Monitor>, Member>>,
+    news: Notify,
+}
+
+impl Groups {
+    /// Says that there is a new committed version.
+    pub(crate) fn notify(&self) {
+        self.news.notify_one();
+    }
+
+    /// Joins the group of a monitor. `number` tells a session's subscriptions apart.
+    pub(crate) fn subscribe(
+        self: &Arc<Self>,
+        monitor: Monitor,
+        database: &Database,
+        session: SessionId,
+        number: u64,
+        mailbox: &Arc<Mailbox>,
+    ) -> Subscription {
+        let mut members = self.members.lock();
+        let monitor = Arc::new(monitor);
+        let member = members.entry(monitor.clone()).or_insert_with(|| Member {
+            group: Arc::new(Group::new(monitor, database.committed())),
+            subscribers: FxHashMap::default(),
+        });
+        let key = (session, number);
+        member.subscribers.insert(key, mailbox.clone());
+        Subscription {
+            group: member.group.clone(),
+            groups: self.clone(),
+            key,
+        }
+    }
+
+    /// How many subscriptions there are.
+    pub(crate) fn subscription_count(&self) -> usize {
+        let members = self.members.lock();
+        members.values().map(|m| m.subscribers.len()).sum()
+    }
+
+    /// Makes updates and wakes who should hear of them, until the database is gone.
+    pub(crate) async fn run(self: Arc<Self>, database: Weak<Database>) {
+        let mut refreshed = 0;
+        let mut forget = tokio::time::interval(KEEP_INITIAL);
+        loop {
+            tokio::select! {
+                () = self.news.notified() => {}
+                _ = forget.tick() => self.groups().iter().for_each(|group| group.forget_initial()),
+            }
+            let Some(database) = database.upgrade() else {
+                return;
+            };
+            let now = database.committed();
+            let sequence = now.version.sequence();
+            let refresh = sequence >= refreshed + REFRESH;
+            if refresh {
+                refreshed = sequence;
+            }
+            for group in self.groups() {
+                if group.advance(&database, &now) || refresh {
+                    self.wake(&group);
+                    // Sessions are served meanwhile.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    fn groups(&self) -> Vec<Arc<Group>> {
+        let members = self.members.lock();
+        members.values().map(|m| m.group.clone()).collect()
+    }
+
+    fn wake(&self, group: &Group) {
+        if let Some(member) = self.members.lock().get(group.monitor()) {
+            for mailbox in member.subscribers.values() {
+                mailbox.raise(UPDATES);
+            }
+        }
+    }
+}
+
+/// A session's place in a group, which it leaves by dropping this.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    group: Arc<Group>,
+    groups: Arc<Groups>,
+    key: (SessionId, u64),
+}
+
+impl Subscription {
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut members = self.groups.members.lock();
+        let Some(member) = members.get_mut(self.group.monitor()) else {
+            return;
+        };
+        member.subscribers.remove(&self.key);
+        if member.subscribers.is_empty() {
+            members.remove(self.group.monitor());
+        }
+    }
+}

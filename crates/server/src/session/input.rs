@@ -1,0 +1,60 @@
+//! Framing: a client's bytes, cut into messages without rescanning.
+
+use ovsdb::json::{Document, Scanner, SyntaxError};
+
+/// What the buffer may keep when it is empty, in bytes.
+const KEEP: usize = 4 << 10;
+
+/// Bytes received and not yet handled.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    bytes: Vec<u8>,
+    /// Where the next message begins.
+    start: usize,
+    scanner: Scanner,
+}
+
+impl Input {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// How many bytes wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// The next message and its length in bytes, if all of it is there.
+    pub(super) fn next(&mut self) -> Result<Option<(Document<&[u8]>, usize)>, SyntaxError> {
+        let Some(length) = self.scanner.scan(&self.bytes[self.start..])? else {
+            return Ok(None);
+        };
+        let text = &self.bytes[self.start..self.start + length];
+        let document = Document::from_scanned(&mut self.scanner, text);
+        Ok(document.map(|document| (document, length)))
+    }
+
+    /// The message of this length has been handled.
+    pub(super) fn consume(&mut self, length: usize) {
+        self.start += length;
+    }
+
+    /// The message that was taken must be looked at again.
+    pub(super) fn put_back(&mut self) {
+        self.scanner = Scanner::new();
+    }
+
+    /// Gives memory back between messages.
+    pub(super) fn tidy(&mut self) {
+        if self.start == 0 {
+            return;
+        }
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            self.bytes.drain(..self.start);
+        }
+        self.bytes.shrink_to(KEEP.max(self.bytes.len()));
+        self.start = 0;
+    }
+}

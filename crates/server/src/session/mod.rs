@@ -1,0 +1,416 @@
+//! One client's session: its requests, its answers, its monitors, in one task.
+
+mod envelope;
+mod input;
+mod methods;
+mod monitors;
+mod transactions;
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ovsdb::json::Json;
+use ovsdb::message::Message;
+use tokio::io::Interest;
+
+use crate::locks::SessionId;
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN, UPDATES};
+use crate::outbox::Outbox;
+use crate::probe::{Action, Probe};
+use crate::service::Service;
+use crate::stream::{Connection, Stream};
+use input::Input;
+use monitors::Monitors;
+use transactions::Transactions;
+
+/// Above this many bytes that wait to be sent, nothing more is read, and monitors wait.
+const HIGH_WATER: usize = 256 << 10;
+/// The longest message, in bytes.
+const MAX_MESSAGE: usize = 256 << 20;
+/// From this many bytes on an unfinished message counts as large.
+const LARGE_MESSAGE: usize = 64 << 10;
+/// The most bytes of large unfinished messages in all sessions of a service.
+const MAX_LARGE_INPUT: usize = 1 << 30;
+/// Notifications that a client may leave unread before it is cut off, in bytes with all the rest.
+const MAX_OUTBOX_FOR_LOCKS: usize = 64 << 20;
+/// Bytes that are read at once.
+const READ_SIZE: usize = 64 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
+/// Why a session ends.
+enum Ending {
+    /// The client or the server wants it so.
+    Closed,
+    /// Something is wrong; for the log.
+    Because(String),
+}
+
+impl From<io::Error> for Ending {
+    fn from(error: io::Error) -> Ending {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ending::Closed,
+            _ => Ending::Because(error.to_string()),
+        }
+    }
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// It is answered, or will be.
+    Yes,
+    /// It must wait until the transactions before it are answered.
+    Later,
+}
+
+/// A request, of a text of `length` bytes.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    method: &'a str,
+    params: Json<'a>,
+    id: Json<'a>,
+    length: usize,
+}
+
+struct Session {
+    service: Arc<Service>,
+    id: SessionId,
+    mailbox: Arc<Mailbox>,
+    stream: Stream,
+    peer: String,
+    input: Input,
+    /// How much of the input is counted in the service's `large_input`.
+    counted: usize,
+    /// The next request waits for the transactions before it.
+    stalled: bool,
+    outbox: Outbox,
+    probe: Probe,
+    transactions: Transactions,
+    monitors: Monitors,
+    /// The client wants to be told of databases that come, go and change.
+    change_aware: bool,
+    /// Nothing more is read; the session ends when the outbox is empty.
+    ending: bool,
+    owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+/// Serves a client until it is gone.
+pub(crate) async fn run(
+    service: Arc<Service>,
+    connection: Connection,
+    id: SessionId,
+    mailbox: Arc<Mailbox>,
+) {
+    let _place = Place {
+        service: service.clone(),
+        id,
+    };
+    let Connection { stream, peer } = connection;
+    let interval = match service.options.probe_interval {
+        Some(interval) if !stream.is_unix() => interval,
+        _ => Duration::ZERO,
+    };
+    let owner = service.clone();
+    let mut session = Session {
+        id,
+        mailbox,
+        stream,
+        peer,
+        input: Input::default(),
+        counted: 0,
+        stalled: false,
+        outbox: Outbox::default(),
+        probe: Probe::new(interval, Instant::now()),
+        transactions: Transactions::default(),
+        monitors: Monitors::default(),
+        change_aware: false,
+        ending: false,
+        owns_lock: Arc::new(move |name| owner.locks.lock().owns(id, name)),
+        service,
+    };
+    if let Ending::Because(why) = session.serve().await {
+        tracing::warn!("{}: connection dropped ({why})", session.peer);
+    }
+    session.count_input(0);
+    session.transactions.forget(&session.service, session.id);
+}
+
+/// A session's place in its service, given up whatever happens.
+struct Place {
+    service: Arc<Service>,
+    id: SessionId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.service.leave(self.id);
+    }
+}
+
+impl Session {
+    async fn serve(&mut self) -> Ending {
+        let timer = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(timer);
+        let mut readable = false;
+        let mut events = Vec::new();
+        loop {
+            let step = self.step(readable, &mut events).await;
+            if let Err(ending) = step {
+                return ending;
+            }
+            if self.ending && self.outbox.is_empty() && self.transactions.all_answered() {
+                return Ending::Closed;
+            }
+            // The timer may be early, which costs a look, but never late.
+            let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
+            if let Some(deadline) = deadline
+                && (timer.is_elapsed() || timer.deadline() > deadline)
+            {
+                timer.as_mut().reset(deadline);
+            }
+            readable = false;
+            let interest = self.interest();
+            tokio::select! {
+                ready = self.stream.ready(interest.unwrap_or(Interest::ERROR)), if interest.is_some() => {
+                    match ready {
+                        Ok(ready) => readable = ready.is_readable() || ready.is_read_closed(),
+                        Err(error) => return error.into(),
+                    }
+                }
+                () = self.mailbox.woken() => {}
+                () = &mut timer, if deadline.is_some() => {
+                    if let Err(ending) = self.on_deadline() {
+                        return ending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    async fn step(&mut self, readable: bool, events: &mut Vec<Event>) -> Result<(), Ending> {
+        if readable && self.wants_input() {
+            self.read()?;
+        }
+        loop {
+            self.take_news(events)?;
+            let handled = self.handle_input().await?;
+            self.take_news(events)?;
+            if self.outbox.send(&self.stream)? {
+                self.probe.drained(Instant::now());
+            }
+            // A client that takes its answers at once may go on at once.
+            if handled == 0 || !self.wants_input() {
+                break;
+            }
+        }
+        if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
+            self.flush_monitors()?;
+            self.outbox.send(&self.stream)?;
+        }
+        self.input.tidy();
+        Ok(())
+    }
+
+    fn wants_input(&self) -> bool {
+        !self.ending && self.outbox.len() < HIGH_WATER && self.transactions.take_more()
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        let read = self.wants_input() && !self.stalled;
+        let write = !self.outbox.is_empty();
+        match (read, write) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        }
+    }
+
+    fn read(&mut self) -> Result<(), Ending> {
+        let stream = &self.stream;
+        let input = &mut self.input;
+        let count = SCRATCH.with_borrow_mut(|scratch| {
+            let count = stream.try_read(scratch)?;
+            input.push(&scratch[..count]);
+            Ok(count)
+        });
+        match count {
+            Ok(0) => Err(Ending::Closed),
+            Ok(_) => {
+                self.probe.received(Instant::now());
+                self.count_input(self.input.len())
+                    .then_some(())
+                    .ok_or_else(|| Ending::Because("too much unfinished input".to_owned()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err::<_, io::Error>(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps the account of large unfinished messages; false if there is no room for this one.
+    fn count_input(&mut self, length: usize) -> bool {
+        let counted = if length > LARGE_MESSAGE { length } else { 0 };
+        if counted == self.counted {
+            return true;
+        }
+        let all = &self.service.large_input;
+        all.fetch_add(counted, std::sync::atomic::Ordering::Relaxed);
+        let before = all.fetch_sub(self.counted, std::sync::atomic::Ordering::Relaxed);
+        self.counted = counted;
+        length <= MAX_MESSAGE && before <= MAX_LARGE_INPUT.saturating_add(self.counted)
+    }
+
+    /// Handles the messages that are there; returns how many there were.
+    async fn handle_input(&mut self) -> Result<usize, Ending> {
+        if self.stalled && !self.transactions.all_answered() {
+            return Ok(0);
+        }
+        self.stalled = false;
+        let mut input = std::mem::take(&mut self.input);
+        let result = self.handle_messages(&mut input).await;
+        self.input = input;
+        if result.is_ok() {
+            self.count_input(self.input.len());
+        }
+        result
+    }
+
+    async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
+        let mut handled = 0;
+        while self.wants_input() {
+            let Some((document, length)) = input
+                .next()
+                .map_err(|error| Ending::Because(format!("error parsing stream: {error}")))?
+            else {
+                break;
+            };
+            let outcome = self.handle(document.root(), length).await?;
+            drop(document);
+            if outcome == Handled::Later {
+                input.put_back();
+                self.stalled = true;
+                break;
+            }
+            input.consume(length);
+            handled += 1;
+        }
+        Ok(handled)
+    }
+
+    async fn handle(&mut self, message: Json<'_>, length: usize) -> Result<Handled, Ending> {
+        match Message::parse(message) {
+            Ok(Message::Request { method, params, id }) => {
+                let request = Request {
+                    method: &method,
+                    params,
+                    id,
+                    length,
+                };
+                self.request(request).await
+            }
+            Ok(Message::Notification { method, params }) => {
+                if method == "cancel" {
+                    self.cancel(params)?;
+                }
+                Ok(Handled::Yes)
+            }
+            Ok(Message::Reply { id, error, .. }) => {
+                if error.is_none() && id.is_string("echo") {
+                    return Ok(Handled::Yes);
+                }
+                let kind = if error.is_some() { "error" } else { "reply" };
+                Err(Ending::Because(format!(
+                    "received unexpected {kind} message"
+                )))
+            }
+            Err(why) => Err(Ending::Because(format!(
+                "received bad JSON-RPC message: {why}"
+            ))),
+        }
+    }
+
+    fn take_news(&mut self, events: &mut Vec<Event>) -> Result<(), Ending> {
+        loop {
+            self.mailbox.take(events);
+            if events.is_empty() {
+                break;
+            }
+            for event in events.drain(..) {
+                self.take_event(event)?;
+            }
+        }
+        let flags = self.mailbox.flags();
+        if flags & UPDATES != 0 {
+            self.monitors.have_news();
+        }
+        if flags & CONVERSION != 0 {
+            self.after_conversion()?;
+        }
+        if flags & SHUTDOWN != 0 {
+            self.ending = true;
+        }
+        if flags & DISCONNECT != 0 {
+            return Err(Ending::Closed);
+        }
+        Ok(())
+    }
+
+    fn take_event(&mut self, event: Event) -> Result<(), Ending> {
+        match event {
+            Event::Done { number, results } => self.transaction_done(number, results),
+            Event::Blocked { number, timeout } => {
+                self.transactions.block(number, timeout);
+                self.send_answers()
+            }
+            Event::Canceled { number } => self.transaction_canceled(number),
+            Event::Converted { number, result } => self.conversion_done(number, result),
+            Event::Lock { method, name } => {
+                if self.outbox.len() > MAX_OUTBOX_FOR_LOCKS {
+                    let why = "too many notifications are unread";
+                    return Err(Ending::Because(why.to_owned()));
+                }
+                let mut param = Vec::new();
+                ovsdb::json::write::string(&mut param, &name);
+                self.flush_monitors()?;
+                envelope::notification(&mut self.outbox, method, &param);
+                Ok(())
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let probe = self.probe.next_deadline();
+        let waits = self.transactions.next_deadline();
+        [probe, waits].into_iter().flatten().min()
+    }
+
+    fn on_deadline(&mut self) -> Result<(), Ending> {
+        let now = Instant::now();
+        self.transactions.retry_expired(now, self.id);
+        if self.probe.next_deadline().is_some_and(|at| now >= at) && self.wants_input() {
+            // What waits in the socket counts, however busy this task was.
+            self.read()?;
+        } else if self.outbox.is_empty() && !self.wants_input() {
+            // It is the server that does not read.
+            self.probe.received(now);
+        }
+        match self.probe.on_deadline(now) {
+            Action::Nothing => {}
+            Action::SendEcho => {
+                self.outbox
+                    .copy(b"{\"id\":\"echo\",\"method\":\"echo\",\"params\":[]}");
+            }
+            Action::Disconnect => {
+                let why = "no response to inactivity probe";
+                return Err(Ending::Because(why.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,337 @@
+//! A session's monitors.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ovsdb::json::{Json, Kind, write};
+use ovsdb::{Error, Tag, Uuid, atom};
+use ovsdb_engine::monitor::Format;
+use ovsdb_engine::{Changes, Commit, Monitor};
+
+use super::{Ending, HIGH_WATER, Request, Session, envelope};
+use crate::monitors::{Subscription, Update};
+use crate::outbox::Outbox;
+use crate::service::Served;
+
+/// How many monitors a session may have.
+const MAX_MONITORS: usize = 10_000;
+
+/// One monitor.
+struct SessionMonitor {
+    /// The id that the client gave it: its canonical text, which is JSON as well.
+    id: String,
+    served: Arc<Served>,
+    subscription: Subscription,
+    /// What the client knows.
+    seen: Arc<Commit>,
+}
+
+/// A session's monitors, in the order of their requests.
+#[derive(Default)]
+pub(super) struct Monitors {
+    all: Vec<SessionMonitor>,
+    next_number: u64,
+    /// There may be updates that nobody has looked at.
+    news: bool,
+}
+
+impl Monitors {
+    pub(super) fn have_news(&mut self) {
+        self.news = true;
+    }
+
+    /// Nothing is known that the client does not know.
+    pub(super) fn are_current(&self) -> bool {
+        !self.news
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.all.iter().position(|monitor| monitor.id == id)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+}
+
+impl SessionMonitor {
+    fn format(&self) -> Format {
+        self.subscription.group().monitor().format()
+    }
+
+    /// True if the database has got another schema since.
+    fn is_stale(&self) -> bool {
+        let now = self.served.database.committed();
+        !Arc::ptr_eq(self.seen.version.schema(), now.version.schema())
+    }
+}
+
+/// Appends the notification of an update.
+fn notify(outbox: &mut Outbox, format: Format, id: &str, transaction: Uuid, updates: &Bytes) {
+    outbox.copy(b"{\"id\":null,\"method\":\"");
+    outbox.copy(format.method().as_bytes());
+    outbox.copy(b"\",\"params\":[");
+    outbox.copy(id.as_bytes());
+    outbox.copy(b",");
+    if format == Format::Update3 {
+        outbox.write(|out| write::uuid(out, &transaction));
+        outbox.copy(b",");
+    }
+    outbox.share(updates);
+    outbox.copy(b"]}");
+}
+
+impl Session {
+    /// Sends what has happened since the client was last told.
+    pub(super) fn flush_monitors(&mut self) -> Result<(), Ending> {
+        self.monitors.news = false;
+        let mut stale = false;
+        for monitor in &mut self.monitors.all {
+            let now = monitor.served.database.committed_sequence();
+            if now == monitor.seen.version.sequence() {
+                continue;
+            }
+            if monitor.is_stale() {
+                stale = true;
+                continue;
+            }
+            // The rest comes when the client has taken what it has, as one difference.
+            if self.outbox.len() >= HIGH_WATER {
+                self.monitors.news = true;
+                break;
+            }
+            let (outbox, id, format) = (&mut self.outbox, &monitor.id, monitor.format());
+            let deliver = |update: &Update| notify(outbox, format, id, update.id, &update.updates);
+            let group = monitor.subscription.group();
+            monitor.seen = group.catch_up(&monitor.served.database, &monitor.seen, deliver);
+        }
+        if stale {
+            self.after_conversion()?;
+        }
+        Ok(())
+    }
+
+    /// A database has got another schema: who understands that loses its monitors of it, all
+    /// others are to come back and look anew.
+    pub(super) fn after_conversion(&mut self) -> Result<(), Ending> {
+        if !self.change_aware {
+            self.ending = true;
+            return Ok(());
+        }
+        let outbox = &mut self.outbox;
+        self.monitors.all.retain(|monitor| {
+            let stale = monitor.is_stale();
+            if stale {
+                envelope::notification(outbox, "monitor_canceled", monitor.id.as_bytes());
+            }
+            !stale
+        });
+        Ok(())
+    }
+
+    pub(super) async fn monitor(
+        &mut self,
+        request: Request<'_>,
+        format: Format,
+    ) -> Result<(), Ending> {
+        let Some(served) = self.lookup(&request)? else {
+            return Ok(());
+        };
+        match self.parse_monitor(&served, request.params, format) {
+            Ok((id, monitor, since)) => {
+                let number = self.monitors.number();
+                let subscription = served.groups.subscribe(
+                    monitor,
+                    &served.database,
+                    self.id,
+                    number,
+                    &self.mailbox,
+                );
+                let begun = Begun {
+                    served,
+                    id,
+                    subscription,
+                };
+                self.begin_monitor(request.id.source(), begun, since).await
+            }
+            Err(error) => self.error(request.id.source(), &error),
+        }
+    }
+
+    /// Answers with the contents, or with what has changed since a transaction that is still known.
+    async fn begin_monitor(
+        &mut self,
+        request_id: &[u8],
+        begun: Begun,
+        since: Option<Uuid>,
+    ) -> Result<(), Ending> {
+        let Begun {
+            served,
+            id,
+            subscription,
+        } = begun;
+        let group = subscription.group();
+        let delta = since.and_then(|since| changes_after(&served, since));
+        let found = delta.is_some();
+        let (seen, updates) = match delta {
+            Some((commit, changes)) => {
+                let updates = changes.and_then(|changes| group.monitor().update(&changes));
+                let updates = updates.unwrap_or_else(|| b"{}".to_vec());
+                (commit, updates.into())
+            }
+            None => group.initial(&served.database).await,
+        };
+        self.flush_monitors()?;
+        if group.monitor().format() == Format::Update3 {
+            let mut before = format!("[{found},").into_bytes();
+            write::uuid(&mut before, &seen.version.id());
+            before.push(b',');
+            let outbox = &mut self.outbox;
+            envelope::shared_result(outbox, request_id, &before, &updates, b"]");
+        } else {
+            envelope::shared_result(&mut self.outbox, request_id, b"", &updates, b"");
+        }
+        self.monitors.all.push(SessionMonitor {
+            id,
+            served,
+            subscription,
+            seen,
+        });
+        // Others may have committed meanwhile.
+        self.monitors.news = true;
+        Ok(())
+    }
+
+    fn parse_monitor(
+        &self,
+        served: &Served,
+        params: Json<'_>,
+        format: Format,
+    ) -> Result<(String, Monitor, Option<Uuid>), Error> {
+        let invalid = || Error::syntax(params, "invalid parameters");
+        let (Some(id), Some(requests)) = (params.element(1), params.element(2)) else {
+            return Err(invalid());
+        };
+        let wanted = match format {
+            Format::Update => params.len(),
+            Format::Update2 => 3,
+            Format::Update3 => 4,
+        };
+        if params.len() != wanted {
+            return Err(invalid());
+        }
+        if requests.kind() != Kind::Object {
+            return Err(Error::syntax(requests, "monitor-requests must be object"));
+        }
+        let canonical = id.canonical();
+        if self.monitors.place(&canonical).is_some() {
+            return Err(Error::syntax(id, "duplicate monitor ID"));
+        }
+        let commit = served.database.committed();
+        let monitor = Monitor::parse(requests, format, commit.version.schema())?;
+        let since = match params.element(3) {
+            Some(since) if format == Format::Update3 => Some(parse_transaction_id(since)?),
+            _ => None,
+        };
+        if self.monitors.all.len() >= MAX_MONITORS {
+            let details = format!("a session may have at most {MAX_MONITORS} monitors");
+            return Err(Error::new(Tag::ResourcesExhausted, details));
+        }
+        Ok((canonical, monitor, since))
+    }
+
+    pub(super) fn monitor_cond_change(&mut self, request: Request<'_>) -> Result<(), Ending> {
+        self.flush_monitors()?;
+        match self.change_conditions(request.params) {
+            Ok(()) => self.result(request.id.source(), b"{}"),
+            Err(error) => self.error(request.id.source(), &error),
+        }
+    }
+
+    fn change_conditions(&mut self, params: Json<'_>) -> Result<(), Error> {
+        let (3, Some(old_id), Some(new_id), Some(requests)) = (
+            params.len(),
+            params.element(0),
+            params.element(1),
+            params.element(2),
+        ) else {
+            return Err(Error::syntax(params, "invalid parameters"));
+        };
+        let place = self
+            .monitors
+            .place(&old_id.canonical())
+            .ok_or_else(|| Error::syntax(old_id, "unknown monitor session"))?;
+        let canonical = new_id.canonical();
+        if self.monitors.place(&canonical).is_some_and(|p| p != place) {
+            return Err(Error::syntax(new_id, "duplicate monitor ID"));
+        }
+        let number = self.monitors.number();
+        let monitor = &mut self.monitors.all[place];
+        let version = &monitor.seen.version;
+        let old = monitor.subscription.group().monitor().clone();
+        let new = old.with_conditions(requests, version.schema())?;
+        monitor.id = canonical;
+        if let Some(updates) = old.condition_change(&new, version) {
+            let (format, id) = (monitor.format(), version.id());
+            notify(&mut self.outbox, format, &monitor.id, id, &updates.into());
+        }
+        let (served, mailbox) = (&monitor.served, &self.mailbox);
+        monitor.subscription =
+            served
+                .groups
+                .subscribe(new, &served.database, self.id, number, mailbox);
+        // Commits since `seen` belong to the new group as well.
+        self.monitors.news = true;
+        Ok(())
+    }
+
+    pub(super) fn monitor_cancel(&mut self, request: Request<'_>) -> Result<(), Ending> {
+        let id = request.id.source();
+        self.flush_monitors()?;
+        let (1, Some(monitor)) = (request.params.len(), request.params.element(0)) else {
+            envelope::error_text(&mut self.outbox, id, "invalid parameters");
+            return Ok(());
+        };
+        match self.monitors.place(&monitor.canonical()) {
+            Some(place) => {
+                self.monitors.all.remove(place);
+                envelope::result(&mut self.outbox, id, b"{}");
+            }
+            None => envelope::error_text(&mut self.outbox, id, "unknown monitor"),
+        }
+        Ok(())
+    }
+}
+
+/// A monitor whose first answer has not been sent.
+struct Begun {
+    served: Arc<Served>,
+    id: String,
+    subscription: Subscription,
+}
+
+fn parse_transaction_id(json: Json<'_>) -> Result<Uuid, Error> {
+    let text = json
+        .string()
+        .ok_or_else(|| Error::syntax(json, "last-txn-id must be string"))?;
+    atom::parse_uuid(&text).ok_or_else(|| Error::syntax(json, "last-txn-id must be UUID format."))
+}
+
+/// The newest commit, and what has changed since a transaction, if the history still has it.
+fn changes_after(served: &Served, since: Uuid) -> Option<(Arc<Commit>, Option<Changes>)> {
+    if since.is_nil() {
+        return None;
+    }
+    served.database.with_history(|history| {
+        let now = served.database.committed();
+        if now.version.id() == since {
+            return Some((now, None));
+        }
+        let commits: Vec<_> = history.after_id(since)?.collect();
+        let last = commits.last().map_or(now, |last| Arc::clone(last));
+        let schema = last.version.schema().clone();
+        let changes = Changes::merge(schema, commits.iter().map(|commit| &commit.changes));
+        Some((last, Some(changes)))
+    })
+}
