@@ -106,10 +106,6 @@ pub(crate) async fn run(
     id: SessionId,
     mailbox: Arc<Mailbox>,
 ) {
-    let _place = Place {
-        service: service.clone(),
-        id,
-    };
     let Connection { stream, peer } = connection;
     let interval = match service.options.probe_interval {
         Some(interval) if !stream.is_unix() => interval,
@@ -132,6 +128,11 @@ pub(crate) async fn run(
         ending: false,
         owns_lock: Arc::new(move |name| owner.locks.lock().owns(id, name)),
         service,
+    };
+    // Given up before the connection closes: who sees that finds the locks free.
+    let _place = Place {
+        service: session.service.clone(),
+        id,
     };
     if let Ending::Because(why) = session.serve().await {
         tracing::warn!("{}: connection dropped ({why})", session.peer);
