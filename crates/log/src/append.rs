@@ -33,8 +33,8 @@ pub struct Appender {
 
 impl Appender {
     /// Opens the locked file for appending at the end that a [`Reader`](crate::Reader) found: cuts a torn
-    /// end off, removes what an interrupted compaction left, and syncs, so that what was replayed is
-    /// on disk before anybody acts on it.
+    /// end off, removes what an interrupted compaction left, and syncs the file and its folder, so that
+    /// what was replayed is on disk, under this name, before anybody acts on it.
     pub fn open(fs: Arc<dyn FileSystem>, lock: Lock, end: &End) -> Result<Appender, LogError> {
         let path = lock.file().to_path_buf();
         let failed = |error| LogError::io(&path, "cannot open the database for writing", error);
@@ -54,6 +54,10 @@ impl Appender {
         }
         file.sync_data()
             .map_err(|e| LogError::io(&path, "cannot sync", e))?;
+        // Whoever wrote it may have been killed between its rename and the folder's sync.
+        let folder = folder_of(&path);
+        fs.sync_folder(&folder)
+            .map_err(|e| LogError::io(&folder, "cannot sync the folder", e))?;
         Appender::at(fs, lock, file, end.magic, end.offset, end.base, end.records)
     }
 
@@ -121,6 +125,19 @@ impl Appender {
     /// Whether an earlier failure still has to be repaired, which the next append tries first.
     pub fn needs_repair(&self) -> bool {
         self.broken || self.folder_unsynced
+    }
+
+    /// Gives the lock back, and where the file ends: for a file that has just been made.
+    pub fn into_parts(self) -> (Lock, End) {
+        let end = End {
+            magic: self.magic,
+            offset: self.end,
+            records: self.records,
+            base: self.base,
+            file_len: self.end,
+            torn: None,
+        };
+        (self.lock, end)
     }
 
     pub(crate) fn file(&self) -> &Arc<dyn LogFile> {

@@ -135,9 +135,9 @@ impl Log {
         self.queue.submit(batch)
     }
 
-    /// Calls `waker` once when a batch may fit again: at once, or from the log's thread.
-    pub fn on_space(&self, waker: Box<dyn FnOnce() + Send>) {
-        self.queue.on_space(waker);
+    /// Calls `waker` once when a batch of that size may fit again: at once, or from the log's thread.
+    pub fn on_space(&self, size_hint: usize, waker: Box<dyn FnOnce() + Send>) {
+        self.queue.on_space(size_hint, waker);
     }
 
     /// Takes batches again after a failure. Call it when every submitted batch has been `done` and the

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::append::{folder_of, remove_stale, temporary_name};
 use crate::file_system::write_all_at;
-use crate::{Appender, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer, Replace};
+use crate::{Appender, End, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer, Replace};
 
 const FLUSH: usize = 1 << 20;
 /// Synced in pieces, so that a running log's syncs do not wait for a whole snapshot.
@@ -93,7 +93,7 @@ impl Appender {
         }
         remove_stale(&*fs, &path)?;
         let temporary = temporary_name(&path);
-        let made = fill(&*fs, &path, &temporary, magic, write);
+        let made = fill(&*fs, &path, &temporary, magic, Replace::No, write);
         let (file, end, records) = made.inspect_err(|_| {
             let _ = fs.remove(&temporary);
         })?;
@@ -104,6 +104,37 @@ impl Appender {
     }
 }
 
+/// Replaces a locked file, of which nobody has an [`Appender`], by a new one with the records that `write`
+/// gives: atomically, and as it was on an error. Only that the change of names survives a power
+/// cut is left to [`Appender::open`].
+pub fn replace(
+    fs: &dyn FileSystem,
+    lock: &Lock,
+    magic: Magic,
+    write: impl FnOnce(&mut RecordWriter) -> Result<(), LogError>,
+) -> Result<End, LogError> {
+    let path = lock.file();
+    remove_stale(fs, path)?;
+    let temporary = temporary_name(path);
+    let made = fill(fs, path, &temporary, magic, Replace::Yes, write);
+    let (_, end, records) = made.inspect_err(|_| {
+        let _ = fs.remove(&temporary);
+    })?;
+    let folder = folder_of(path);
+    if let Err(error) = fs.sync_folder(&folder) {
+        let error = LogError::io(&folder, "cannot sync the folder", error);
+        tracing::warn!("{error}; trying again before the file is written to");
+    }
+    Ok(End {
+        magic,
+        offset: end,
+        records,
+        base: end,
+        file_len: end,
+        torn: None,
+    })
+}
+
 type Made = (Arc<dyn LogFile>, u64, u64);
 
 fn fill(
@@ -111,18 +142,20 @@ fn fill(
     path: &Path,
     temporary: &Path,
     magic: Magic,
+    replace: Replace,
     write: impl FnOnce(&mut RecordWriter) -> Result<(), LogError>,
 ) -> Result<Made, LogError> {
     let failed = |e: io::Error| match e.kind() {
         io::ErrorKind::AlreadyExists => LogError::Exists {
             file: path.to_path_buf(),
         },
-        _ => LogError::io(path, "cannot create the database", e),
+        _ => LogError::io(path, "cannot write the database's new file", e),
     };
-    let file = fs.create_new(temporary, None).map_err(failed)?;
+    let like = (replace == Replace::Yes).then_some(path);
+    let file = fs.create_new(temporary, like).map_err(failed)?;
     let mut writer = RecordWriter::new(temporary.to_path_buf(), file.clone(), magic);
     write(&mut writer)?;
     let (end, records) = writer.finish()?;
-    fs.rename(temporary, path, Replace::No).map_err(failed)?;
+    fs.rename(temporary, path, replace).map_err(failed)?;
     Ok((file, end, records))
 }

@@ -11,6 +11,7 @@
 //! 1. [`Lock::acquire`] takes the reference's own lock, so that no other server uses the file.
 //! 2. [`Reader::open`] and [`Reader::next_record`] replay the file; [`Reader::finish`] tells where it
 //!    ends and whether a torn last record is to be dropped. Or [`Appender::create`] makes a new file.
+//!    [`replace`] exchanges its contents before it is used.
 //! 3. [`Appender::open`] cuts a torn end off and stands at the end of the valid file.
 //! 4. [`Log::start`] moves the appender to a thread that commits [`Batch`]es in groups.
 //! 5. [`Log::begin_compaction`] replaces the file beside the running log; [`CompactionSchedule`] says when.
@@ -35,7 +36,7 @@ mod tail;
 pub use append::Appender;
 pub use commit::{Log, Options, Status, SyncPolicy};
 pub use compact::Compacted;
-pub use create::RecordWriter;
+pub use create::{RecordWriter, replace};
 pub use disk::Disk;
 pub use error::{Holder, LogError};
 pub use file_system::{Access, FileSystem, LogFile, Replace};

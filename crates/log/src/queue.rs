@@ -124,9 +124,9 @@ impl Queue {
         }
     }
 
-    pub(crate) fn on_space(&self, waker: Box<dyn FnOnce() + Send>) {
+    pub(crate) fn on_space(&self, size: usize, waker: Box<dyn FnOnce() + Send>) {
         let mut state = self.state();
-        if self.is_full(&state, 1) && !state.closed && state.failed.is_none() {
+        if self.is_full(&state, size) && !state.closed && state.failed.is_none() {
             state.waiting_for_space.push(waker);
         } else {
             drop(state);

@@ -143,6 +143,19 @@ impl RecordBuffer {
     pub fn record(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         self.text.clear();
         encode(&mut self.text);
+        self.frame();
+    }
+
+    /// The same for a record that may turn out to have nothing in it: then `encode` says `false`, and
+    /// none is added.
+    pub fn record_if(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> bool) {
+        self.text.clear();
+        if encode(&mut self.text) {
+            self.frame();
+        }
+    }
+
+    fn frame(&mut self) {
         self.text.push(b'\n');
         self.header();
         self.framed.extend_from_slice(&self.text);

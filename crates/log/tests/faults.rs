@@ -233,7 +233,7 @@ fn one_sync_for_many_batches_and_a_bounded_queue() {
         Err(Refused::Full(_))
     ));
     let (space, has_space) = mpsc::channel();
-    log.on_space(Box::new(move || space.send(()).unwrap()));
+    log.on_space(100, Box::new(move || space.send(()).unwrap()));
     go.send(()).unwrap();
     has_space.recv_timeout(WAIT).unwrap();
     for n in 0..=500 {

@@ -1,0 +1,411 @@
+//! The keeper of a file: takes proposals, gives them to the log, and tells their ends in order.
+//!
+//! Under [`SyncPolicy::Asked`] most proposals are acknowledged as soon as the log has taken them. Should
+//! their write fail they are seen and answered already, so they are kept in memory and written
+//! before anything else; until that has worked nothing more is acknowledged unwritten.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use ovsdb::{Error, Schema, Tag, Uuid};
+use ovsdb_engine::Version;
+use ovsdb_log::{Batch, CompactionSchedule, Log, LogError, Model, Refused, Status, SyncPolicy};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::line::Kind;
+use super::record::{Record, io_error, write_whole};
+use super::state::{Item, Replacing, State, Write};
+use crate::ordering::{Done, Ordering, Proposal};
+
+/// Keeps a database in its file.
+pub struct Standalone {
+    log: Log,
+    sync: SyncPolicy,
+    state: Mutex<State>,
+    /// Notified when nothing is on its way to the file.
+    idle: Condvar,
+    schedule: Mutex<Schedule>,
+    itself: Weak<Standalone>,
+}
+
+struct Schedule {
+    rules: CompactionSchedule,
+    opened: Instant,
+    asked: bool,
+}
+
+impl std::fmt::Debug for Standalone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Standalone")
+            .field("log", &self.log)
+            .field("sync", &self.sync)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Standalone {
+    pub(super) fn new(log: Log, sync: SyncPolicy, schema: Arc<Schema>) -> Arc<Standalone> {
+        let opened = Instant::now();
+        let rules = CompactionSchedule::new(Model::Standalone, opened.elapsed(), random());
+        Arc::new_cyclic(|itself| Standalone {
+            log,
+            sync,
+            state: Mutex::new(State::new(schema)),
+            idle: Condvar::new(),
+            schedule: Mutex::new(Schedule {
+                rules,
+                opened,
+                asked: false,
+            }),
+            itself: itself.clone(),
+        })
+    }
+
+    /// The file: absolute, links resolved.
+    pub fn path(&self) -> &Path {
+        self.log.path()
+    }
+
+    /// The file's figures.
+    pub fn status(&self) -> Status {
+        self.log.status()
+    }
+
+    /// How many acknowledged transactions are not in the file, as writing them has failed.
+    pub fn unwritten(&self) -> usize {
+        let state = self.state.lock();
+        state.unwritten.len() + state.retrying.len()
+    }
+
+    /// True if the reference's rules say that the file should be compacted now. Cheap; ask every
+    /// few seconds. The answer is `true` once; say with [`Standalone::compacted`] how it went.
+    pub fn compaction_due(&self) -> bool {
+        let status = self.log.status();
+        let mut schedule = self.schedule.lock();
+        if schedule.asked || status.compacting {
+            return false;
+        }
+        let now = schedule.opened.elapsed();
+        schedule.asked =
+            schedule
+                .rules
+                .due(now, status.records, status.size, status.base, random());
+        schedule.asked
+    }
+
+    /// A compaction, asked for or by schedule, is over.
+    pub fn compacted(&self, succeeded: bool) {
+        let mut schedule = self.schedule.lock();
+        let now = schedule.opened.elapsed();
+        schedule.rules.finished(now, succeeded, random());
+        schedule.asked = false;
+    }
+
+    /// Tries again to write what was acknowledged before its write failed. Call it about once a second.
+    pub fn tick(&self) {
+        if !self.state.lock().unwritten.is_empty() {
+            self.change(|state| state.retry = true);
+        }
+    }
+
+    /// Writes what waits, syncs, and closes the file. Blocks; not to be called by a `done`.
+    pub fn close(&self) -> Result<(), LogError> {
+        // The first round may end with failed writes, which the second one tries again.
+        for _ in 0..2 {
+            self.change(|state| state.retry = true);
+            let mut state = self.state.lock();
+            while !state.is_idle() {
+                self.idle.wait(&mut state);
+            }
+        }
+        self.log.close()?;
+        let state = self.state.lock();
+        match (&state.last_failure, state.unwritten.len()) {
+            (Some(failure), lost @ 1..) => Err(LogError::Io {
+                file: self.log.path().to_path_buf(),
+                action: format!("cannot write {lost} acknowledged transactions"),
+                source: match failure.io_error() {
+                    Some(source) => std::io::Error::new(source.kind(), source.to_string()),
+                    None => std::io::Error::other(failure.to_string()),
+                },
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the state, and then does all that has become possible by it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.lock();
+        change(&mut state);
+        self.go_on(state);
+    }
+
+    fn go_on(&self, mut state: MutexGuard<'_, State>) {
+        let Some(itself) = self.itself.upgrade() else {
+            return;
+        };
+        itself.submit_all(&mut state);
+        tell(&mut state);
+        if state.is_idle() {
+            self.idle.notify_all();
+        }
+        let space_wanted = state.space_wanted.take();
+        drop(state);
+        // Without the mutex, as the answer may come at once.
+        if let Some(size) = space_wanted {
+            self.log
+                .on_space(size, Box::new(move || itself.has_space()));
+        }
+    }
+
+    fn has_space(&self) {
+        let mut state = self.state.lock();
+        state.no_space = false;
+        self.go_on(state);
+    }
+
+    /// Gives the log what it takes.
+    fn submit_all(self: &Arc<Self>, state: &mut State) {
+        if !state.has_work() || state.no_space || state.is_converting() {
+            return;
+        }
+        if state.log_failed {
+            if state.in_log > 0 {
+                // It still reports batches; after the last one it goes on here.
+                return;
+            }
+            self.log.resume();
+            state.log_failed = false;
+        }
+        if !state.unwritten.is_empty() && !self.submit_unwritten(state) {
+            return;
+        }
+        state.retry = false;
+        while let Some(item) = state.overflow.pop_front() {
+            let refused = match item {
+                Item::Write(write) => self.submit_write(state, write),
+                Item::Compact(..) | Item::Convert(..) => self.begin_replacing(state, item),
+            };
+            if let Some(item) = refused {
+                state.overflow.push_front(item);
+                return;
+            }
+            if state.is_converting() {
+                return;
+            }
+        }
+    }
+
+    /// All in one batch, so that the file has all of them or none. True if the log has taken it.
+    fn submit_unwritten(self: &Arc<Self>, state: &mut State) -> bool {
+        let records = state.unwritten.clone();
+        let itself = self.clone();
+        let batch = Batch {
+            encode: Box::new(move |buffer| {
+                records.iter().for_each(|record| record.encode(buffer));
+            }),
+            // They have had their share of the queue before.
+            size_hint: 0,
+            durable: false,
+            done: Box::new(move |result| itself.change(|state| state.retried(result))),
+        };
+        match self.log.try_submit(batch) {
+            Ok(()) => {
+                state.in_log += 1;
+                state.retrying = std::mem::take(&mut state.unwritten);
+                return true;
+            }
+            Err(Refused::Full(_)) => wait_for_space(state, 0),
+            Err(Refused::Failed(..)) => state.log_failed = true,
+            Err(Refused::Closed(_)) => {
+                state.retry = false;
+                state.fail_overflow(io_error(&self.closed()));
+            }
+        }
+        false
+    }
+
+    /// Gives the write back if it is too early for it.
+    fn submit_write(self: &Arc<Self>, state: &mut State, write: Write) -> Option<Item> {
+        let (number, durable) = (write.number, write.durable);
+        let (itself, to_encode, record) =
+            (self.clone(), write.record.clone(), write.record.clone());
+        let batch = Batch {
+            encode: Box::new(move |buffer| to_encode.encode(buffer)),
+            size_hint: write.size,
+            durable,
+            done: Box::new(move |result| {
+                itself.change(|state| state.reported(number, record, result));
+            }),
+        };
+        match self.log.try_submit(batch) {
+            Ok(()) => {
+                state.in_log += 1;
+                if self.sync == SyncPolicy::Asked && !durable {
+                    state.acknowledge_early(number);
+                }
+                None
+            }
+            Err(Refused::Full(_)) => {
+                wait_for_space(state, write.size);
+                Some(Item::Write(write))
+            }
+            Err(Refused::Failed(..)) => {
+                state.log_failed = true;
+                Some(Item::Write(write))
+            }
+            Err(Refused::Closed(_)) => {
+                state.fail(number, io_error(&self.closed()));
+                None
+            }
+        }
+    }
+
+    /// Begins a compaction or a conversion; gives it back if it is too early for it.
+    fn begin_replacing(self: &Arc<Self>, state: &mut State, item: Item) -> Option<Item> {
+        let (version, comment, replacing) = match item {
+            Item::Convert(..) if state.replacing.is_some() => return Some(item),
+            Item::Convert(version, number) => {
+                let schema = version.schema().clone();
+                let replacing = Replacing::Conversion(number, schema);
+                (version, "converted to another schema", replacing)
+            }
+            Item::Compact(version, done) => (version, "compacted", Replacing::Compaction(done)),
+            Item::Write(_) => return Some(item),
+        };
+        if state.replacing.is_some() {
+            if let Replacing::Compaction(done) = replacing {
+                let file = self.log.path().to_path_buf();
+                let error = io_error(&LogError::CompactionRunning { file });
+                state.told.push((done, Err(error)));
+            }
+            return None;
+        }
+        let (itself, snapshot) = (self.clone(), version.clone());
+        let begun = self.log.begin_compaction(
+            move |writer| write_whole(writer, &snapshot, comment),
+            move |result| {
+                let result = result.map(|_| ()).map_err(|error| io_error(&error));
+                itself.change(|state| state.replaced(result));
+            },
+        );
+        state.replacing = Some(replacing);
+        let error = begun.err()?;
+        if matches!(
+            *error,
+            LogError::CompactionRunning { .. } | LogError::Closed { .. }
+        ) {
+            state.replaced(Err(io_error(&error)));
+            return None;
+        }
+        // The log has failed; it reports why by the batches that it has.
+        state.log_failed = true;
+        Some(match state.replacing.take()? {
+            Replacing::Compaction(done) => Item::Compact(version, done),
+            Replacing::Conversion(number, _) => Item::Convert(version, number),
+        })
+    }
+
+    fn closed(&self) -> LogError {
+        LogError::Closed {
+            file: self.log.path().to_path_buf(),
+        }
+    }
+}
+
+impl Ordering for Arc<Standalone> {
+    fn propose(&self, proposal: Proposal) {
+        let Proposal {
+            commit,
+            comment,
+            durable,
+            done,
+        } = proposal;
+        let Some(commit) = commit else {
+            return self.change(|state| {
+                let outcome = state.failed.clone().map(Err);
+                state.line.join(Kind::Barrier, outcome, done);
+            });
+        };
+        let schema = commit.changes.schema.clone();
+        let record = Arc::new(Record::new(commit, comment));
+        let size = record.size_hint();
+        self.change(|state| {
+            let outcome = state.failed.clone().map(Err);
+            let fails = outcome.is_some();
+            let number = state.line.join(Kind::Write, outcome, done);
+            if fails {
+                return;
+            }
+            if same_schema(&schema, &state.schema) {
+                state.overflow.push_back(Item::Write(Write {
+                    number,
+                    record,
+                    size,
+                    durable,
+                }));
+            } else {
+                let error = "the transaction follows a schema that the database does not have";
+                state.fail(number, Error::new(Tag::OvsdbError, error));
+            }
+        });
+    }
+
+    fn resume(&self) {
+        self.change(|state| state.failed = None);
+    }
+
+    /// A compaction is done on one of the log's threads, whenever it is ready. A conversion is done
+    /// in order like a proposal; what is proposed behind it waits for it, and must follow the new
+    /// schema. If it fails, so does what was proposed behind it, and only then the
+    /// writer has to go back and [`resume`](Ordering::resume).
+    fn replace(&self, version: Version, done: Done) {
+        self.change(|state| {
+            if let Some(error) = state.failed.clone() {
+                state.told.push((done, Err(error)));
+            } else if same_schema(version.schema(), &state.schema) {
+                state.overflow.push_back(Item::Compact(version, done));
+            } else {
+                state.schema = version.schema().clone();
+                let number = state.line.join(Kind::Write, None, done);
+                state.overflow.push_back(Item::Convert(version, number));
+            }
+        });
+    }
+}
+
+fn same_schema(a: &Arc<Schema>, b: &Arc<Schema>) -> bool {
+    Arc::ptr_eq(a, b) || a == b
+}
+
+fn wait_for_space(state: &mut State, size: usize) {
+    state.no_space = true;
+    state.space_wanted = Some(size);
+}
+
+/// Tells the outcomes that there are, with the mutex given up meanwhile.
+fn tell(state: &mut MutexGuard<'_, State>) {
+    for (done, outcome) in std::mem::take(&mut state.told) {
+        MutexGuard::unlocked(state, || call(done, outcome));
+    }
+    if state.telling {
+        return;
+    }
+    state.telling = true;
+    while let Some((done, outcome)) = state.line.next() {
+        MutexGuard::unlocked(state, || call(done, outcome));
+    }
+    state.telling = false;
+}
+
+fn call(done: Done, outcome: Result<(), Error>) {
+    if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
+        tracing::error!("what was to be done after a transaction panicked");
+    }
+}
+
+fn random() -> u64 {
+    Uuid::new_v4().as_u64_pair().1
+}
