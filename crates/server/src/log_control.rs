@@ -90,8 +90,6 @@ pub trait LogControl: Send + Sync + 'static {
     fn set_level(&self, module: Option<&str>, destination: Option<Destination>, level: Level);
     /// The pattern and the prefix of a destination's lines.
     fn pattern(&self, destination: Destination) -> (String, String);
-    /// Sets the pattern of one destination or all.
-    fn set_pattern(&self, destination: Option<Destination>, pattern: &str);
     /// Opens the log file anew after it was rotated. None if there is no log file.
     fn reopen(&self) -> Option<std::io::Result<()>>;
     /// Closes the log file until it is reopened.
@@ -101,8 +99,7 @@ pub trait LogControl: Send + Sync + 'static {
 /// Adds the logging commands.
 pub fn register(commands: &mut Commands, log: Arc<dyn LogControl>) {
     let target = log.clone();
-    let usage = "{spec | PATTERN:destination:pattern}";
-    commands.register("vlog/set", Some(usage), 0, usize::MAX, move |specs| {
+    commands.register("vlog/set", Some("{spec}"), 0, usize::MAX, move |specs| {
         std::future::ready(set_all(&*target, &specs))
     });
     let target = log.clone();
@@ -170,15 +167,16 @@ fn set_all(log: &dyn LogControl, specs: &[String]) -> Result<String, String> {
     Ok(String::new())
 }
 
-/// One specification: destination, level and module in any order, or a pattern.
-fn set(log: &dyn LogControl, spec: &str) -> Result<(), String> {
+/// Does what one specification says (`vlog/set`, `--verbose`): destination, level and module in
+/// any order.
+pub fn set(log: &dyn LogControl, spec: &str) -> Result<(), String> {
     let is_separator = |c| matches!(c, ' ' | ',' | ':' | '\t');
     let spec = spec.trim_start_matches(is_separator);
     let (first, rest) = spec.split_once(is_separator).unwrap_or((spec, ""));
     if first.eq_ignore_ascii_case("PATTERN") {
         let rest = rest.trim_start_matches(is_separator);
         let (word, pattern) = rest.split_once(is_separator).unwrap_or((rest, ""));
-        return set_pattern(log, word, pattern);
+        return check_pattern(word, pattern);
     }
     if first.eq_ignore_ascii_case("FACILITY") {
         // There is no system log here that a facility would matter to.
@@ -214,18 +212,16 @@ fn set(log: &dyn LogControl, spec: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn set_pattern(log: &dyn LogControl, word: &str, pattern: &str) -> Result<(), String> {
+/// Lines have one shape here: a change of the pattern is an error, and the first thing wrong with
+/// it is told.
+fn check_pattern(word: &str, pattern: &str) -> Result<(), String> {
     if word.is_empty() {
         return Err("missing destination".to_owned());
     }
-    let destination = match word.eq_ignore_ascii_case("ANY") {
-        true => None,
-        false => {
-            Some(destination_of(word).ok_or_else(|| format!("unknown destination \"{word}\""))?)
-        }
-    };
-    log.set_pattern(destination, pattern);
-    Ok(())
+    if !word.eq_ignore_ascii_case("ANY") && destination_of(word).is_none() {
+        return Err(format!("unknown destination \"{word}\""));
+    }
+    Err(format!("the pattern cannot be changed to \"{pattern}\""))
 }
 
 fn destination_of(word: &str) -> Option<Destination> {
@@ -260,9 +256,6 @@ mod tests {
         fn pattern(&self, _: Destination) -> (String, String) {
             ("%m".to_owned(), "none".to_owned())
         }
-        fn set_pattern(&self, to: Option<Destination>, pattern: &str) {
-            self.0.lock().push(format!("{to:?} {pattern}"));
-        }
         fn reopen(&self) -> Option<std::io::Result<()>> {
             None
         }
@@ -272,12 +265,7 @@ mod tests {
     #[test]
     fn specifications_are_understood_as_in_the_reference() {
         let log = Recorder::default();
-        for spec in [
-            "jsonrpc:FILE:warn",
-            "any,dbg",
-            "console off",
-            "PATTERN:ANY:%p:%m",
-        ] {
+        for spec in ["jsonrpc:FILE:warn", "any,dbg", "console off"] {
             assert_eq!(set(&log, spec), Ok(()), "{spec}");
         }
         assert_eq!(
@@ -286,13 +274,16 @@ mod tests {
                 "Some(\"jsonrpc\") Some(File) Warning",
                 "None None Debug",
                 "None Some(Console) Off",
-                "None %p:%m"
             ]
         );
         for (spec, error) in [
             ("foo", "no destination, level, or module \"foo\""),
             ("PATTERN", "missing destination"),
             ("PATTERN:x", "unknown destination \"x\""),
+            (
+                "PATTERN:ANY:%p:%m",
+                "the pattern cannot be changed to \"%p:%m\"",
+            ),
             ("info:warn", "cannot specify multiple levels"),
             ("file:console", "cannot specify multiple destinations"),
             ("server:jsonrpc", "cannot specify multiple modules"),

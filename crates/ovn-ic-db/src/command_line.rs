@@ -1,0 +1,103 @@
+//! The command line, as it is typed.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ovn-ic-db",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+pub struct CommandLine {
+    /// What to do; without it, `run`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of `run`, which may come without the word.
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve both interconnection databases (the default)
+    Run(RunFlags),
+    /// Serve any database with ovsdb-server's command line
+    #[command(disable_help_flag = true)]
+    OvsdbServer {
+        /// ovsdb-server's options and database files, and --durable=always|asked
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// The flags of `run` as they were typed. They stay text here, so that a wrong
+/// flag and a wrong variable are told in the same way.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunFlags {
+    /// Client port of the northbound database; 0 takes any free one [default: 6645]
+    #[arg(long, value_name = "PORT")]
+    pub nb_port: Option<String>,
+    /// Client port of the southbound database; 0 takes any free one [default: 6646]
+    #[arg(long, value_name = "PORT")]
+    pub sb_port: Option<String>,
+    /// Addresses to listen on [default: all of this host]
+    #[arg(long, value_name = "ADDRESS,...")]
+    pub listen: Option<String>,
+    /// Which writes are answered after their fsync: always, or asked for [default: always]
+    #[arg(long, value_name = "always|asked")]
+    pub durable: Option<String>,
+    /// Folder of the database files [default: /etc/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub db_dir: Option<OsString>,
+    /// Folder of sockets and pid files [default: /var/run/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub run_dir: Option<OsString>,
+    /// Folder of the log files [default: /var/log/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub log_dir: Option<OsString>,
+    /// Seconds of silence after which a client is probed; 0 never [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    pub probe_interval: Option<String>,
+    /// What is logged: off, error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_needs_no_subcommand() {
+        let port = |line: &[&str]| {
+            let parsed = CommandLine::try_parse_from(line).expect("parsed");
+            match parsed.command {
+                None => parsed.run.nb_port,
+                Some(Command::Run(flags)) => flags.nb_port,
+                Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
+            }
+        };
+        assert_eq!(port(&["ovn-ic-db"]), None);
+        assert_eq!(port(&["ovn-ic-db", "--nb-port=1"]).as_deref(), Some("1"));
+        assert_eq!(
+            port(&["ovn-ic-db", "run", "--nb-port", "1"]).as_deref(),
+            Some("1")
+        );
+        assert_eq!(
+            port(&[
+                "ovn-ic-db",
+                "ovsdb-server",
+                "--no-chdir",
+                "-vconsole:off",
+                "a.db"
+            ])
+            .as_deref(),
+            Some(r#"["--no-chdir", "-vconsole:off", "a.db"]"#)
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! The commands of a server's control socket (ovsdb-server(1), "Runtime Management Commands").
+
+use std::sync::Arc;
+
+use ovsdb_server::control::{Answer, Commands};
+use ovsdb_server::log_control;
+use ovsdb_server::service::Service;
+use tokio::sync::oneshot;
+
+use crate::databases::{Databases, Kept};
+use crate::logging::SideLog;
+use crate::stop::Stop;
+
+/// The built-in database, which has no file.
+const BUILT_IN: &str = "_Server";
+
+/// What the commands are about.
+pub struct Subject {
+    /// What is served.
+    pub service: Arc<Service>,
+    /// Its files.
+    pub databases: Arc<Databases>,
+    /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
+    pub remotes: Vec<String>,
+}
+
+/// All commands of one control socket.
+pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) -> Commands {
+    let mut commands = Commands::new(version);
+    log_control::register(&mut commands, Arc::new(log));
+    commands.register("exit", Some(""), 0, 0, move |_| {
+        stop.ask();
+        std::future::ready(Ok(String::new()))
+    });
+    let about = Arc::clone(&subject);
+    commands.register("ovsdb-server/list-dbs", Some(""), 0, 0, move |_| {
+        std::future::ready(Ok(lines(about.service.names())))
+    });
+    let about = Arc::clone(&subject);
+    commands.register("ovsdb-server/list-remotes", Some(""), 0, 0, move |_| {
+        let mut remotes = about.remotes.clone();
+        remotes.sort();
+        std::future::ready(Ok(lines(remotes)))
+    });
+    let about = Arc::clone(&subject);
+    commands.register("ovsdb-server/compact", Some("[DB]"), 0, 1, move |names| {
+        compact(Arc::clone(&about), names)
+    });
+    let about = Arc::clone(&subject);
+    commands.register(
+        "ovsdb-server/get-db-storage-status",
+        Some("DB"),
+        1,
+        1,
+        move |names| std::future::ready(storage_status(&about, &names)),
+    );
+    let about = Arc::clone(&subject);
+    commands.register("ovsdb-server/reconnect", Some(""), 0, 0, move |_| {
+        about.service.disconnect_all();
+        std::future::ready(Ok(String::new()))
+    });
+    commands.register("memory/show", Some(""), 0, 0, move |_| {
+        let mut figures: Vec<String> = subject
+            .service
+            .figures()
+            .into_iter()
+            .map(|(name, count)| format!("{name}:{count}"))
+            .collect();
+        figures.sort();
+        std::future::ready(Ok(figures.join(" ")))
+    });
+    commands
+}
+
+fn lines(names: Vec<String>) -> String {
+    names.into_iter().map(|name| name + "\n").collect()
+}
+
+/// Answers when the compaction is over.
+async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
+    let chosen = match names.first() {
+        None => subject.databases.all(),
+        Some(name) if name == BUILT_IN => {
+            return Err("cannot compact built-in databases".to_owned());
+        }
+        Some(name) => match subject.databases.get(name) {
+            Some(kept) => vec![(name.clone(), kept)],
+            None => return Err("no database by that name".to_owned()),
+        },
+    };
+    let mut failures = Vec::new();
+    for (name, kept) in chosen {
+        tracing::info!("compacting {name} database by user request");
+        if let Err(error) = compact_one(kept).await {
+            tracing::warn!("{name}: compaction failed: {error}");
+            failures.push(error);
+        }
+    }
+    if failures.is_empty() {
+        return Ok(String::new());
+    }
+    Err(failures.join("\n"))
+}
+
+async fn compact_one(kept: Kept) -> Result<(), String> {
+    let (over, wait) = oneshot::channel();
+    let begin = tokio::task::spawn_blocking(move || {
+        kept.compact(move |result| {
+            // Whoever asked may have gone.
+            let _ = over.send(result);
+        });
+    });
+    begin.await.map_err(|error| error.to_string())?;
+    match wait.await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the compaction was given up".to_owned()),
+    }
+}
+
+fn storage_status(subject: &Subject, names: &[String]) -> Answer {
+    let name = names.first().map_or("", String::as_str);
+    if let Some(kept) = subject.databases.get(name) {
+        return Ok(match kept.standalone.status().failed {
+            None => "status: ok".to_owned(),
+            Some(error) => format!("status: {error}"),
+        });
+    }
+    match subject.service.database(name) {
+        Some(_) => Ok("status: ok".to_owned()),
+        None => Err("Failed to find the database.".to_owned()),
+    }
+}

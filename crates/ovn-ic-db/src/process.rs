@@ -1,0 +1,59 @@
+//! What both ways to run the program share: its messages, its runtime, its exit status.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use crate::logging::Logging;
+
+/// Prints what was asked for. A reader that has gone is no failure of ours.
+pub fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Says why the program ends, before there is a log.
+pub fn fail(error: &str, status: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "ovn-ic-db: {error}");
+    status
+}
+
+/// Runs the server to its end.
+pub fn serve(logging: &Logging, server: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    allow_many_clients();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail_logged(logging, &error.into()),
+    };
+    let outcome = runtime.block_on(server);
+    // A file that is still being loaded is of no interest any more.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail_logged(logging, &error),
+    }
+}
+
+/// Says why the program ends in the log, and in any case on the terminal.
+pub fn fail_logged(logging: &Logging, error: &anyhow::Error) -> ExitCode {
+    tracing::error!("{error:#}");
+    if !logging.console_shows_errors() {
+        return fail(&format!("{error:#}"), ExitCode::FAILURE);
+    }
+    ExitCode::FAILURE
+}
+
+/// Every client is an open file, and the usual soft limit is that of old programs.
+fn allow_many_clients() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!("the number of open files stays limited: {error}");
+        }
+    }
+}

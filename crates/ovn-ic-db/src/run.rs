@@ -1,0 +1,141 @@
+//! `ovn-ic-db run`: both interconnection databases in one process.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use ovsdb_server::listener::Listener;
+use ovsdb_server::pid_file::PidFile;
+use ovsdb_server::remote::Remote;
+use ovsdb_server::standalone::File;
+
+use crate::folders::Folders;
+use crate::logging::Logging;
+use crate::schemas::Side;
+use crate::settings::Settings;
+use crate::station::{Manner, Places, Station};
+use crate::stop::{Signals, Stop};
+use crate::switch_keeper::SwitchKeeper;
+use crate::takeover::{self, Found};
+
+/// What `version` says.
+const VERSION: &str = concat!("ovn-ic-db ", env!("CARGO_PKG_VERSION"));
+
+/// Serves until it is asked to stop.
+pub async fn run(settings: Settings, folders: Folders, logging: Logging) -> anyhow::Result<()> {
+    let signals = Signals::catch().context("signals cannot be caught")?;
+    let stop = Stop::new();
+    tokio::spawn(signals.serve(stop.clone(), logging.clone()));
+    tracing::info!("{VERSION} starts as process {}", std::process::id());
+    let mut stations = Vec::new();
+    let outcome = tokio::select! {
+        outcome = serve(&settings, &folders, &logging, &stop, &mut stations) => outcome,
+        // Whatever is being loaded is given up: nothing has been acknowledged yet.
+        () = stop.asked() => Ok(()),
+    };
+    // After a failure, too: the control sockets go by this.
+    stop.ask();
+    for station in stations {
+        station.close().await;
+    }
+    if outcome.is_ok() {
+        tracing::info!("stopped");
+    }
+    outcome
+}
+
+/// Opens a station for each side, loads both databases, and lets clients in. Ends only with an
+/// error; what has been opened is in `stations`.
+async fn serve(
+    settings: &Settings,
+    folders: &Folders,
+    logging: &Logging,
+    stop: &Stop,
+    stations: &mut Vec<Station>,
+) -> anyhow::Result<()> {
+    for side in Side::BOTH {
+        let places = places(side, settings, folders)?;
+        let manner = Manner {
+            version: VERSION.to_owned(),
+            probe_interval: settings.probe_interval,
+            log: logging.of_side(Some(side)),
+            stop: stop.clone(),
+        };
+        stations.push(Station::open(places, manner));
+    }
+    load(settings, folders, stations).await?;
+    std::future::pending().await
+}
+
+/// All that others look for, before anything slow.
+fn places(side: Side, settings: &Settings, folders: &Folders) -> anyhow::Result<Places> {
+    let pid_file = PidFile::create(&folders.pid(side))?;
+    let unix = |path: PathBuf| Listener::open(&Remote::Unix(path));
+    let control = unix(folders.control(side))?;
+    let all = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+    let addresses = match settings.listen.as_slice() {
+        [] => &all,
+        some => some,
+    };
+    let mut listeners = Listener::open_all(addresses, settings.port(side))?;
+    listeners.push(unix(folders.socket(side))?);
+    let remotes = listeners.iter().map(|listener| listener.name().to_owned());
+    Ok(Places {
+        pid_file: Some(pid_file),
+        control: Some(control),
+        remotes: remotes.collect(),
+        listeners,
+    })
+}
+
+/// Loads both databases and lets clients in.
+async fn load(
+    settings: &Settings,
+    folders: &Folders,
+    stations: &mut [Station],
+) -> anyhow::Result<()> {
+    // Both are looked at before either is changed.
+    let paths = Side::BOTH.map(|side| folders.database(side));
+    let [northbound, southbound] = paths.clone();
+    let (northbound, southbound) = tokio::join!(
+        look(Side::Northbound, northbound),
+        look(Side::Southbound, southbound),
+    );
+    let found = [northbound?, southbound?];
+    for (((side, path), found), station) in
+        Side::BOTH.into_iter().zip(paths).zip(found).zip(stations)
+    {
+        let file = prepare(side, path, found).await?;
+        let (rows, schema) = (file.version().row_count(), file.version().schema().clone());
+        let path = file.path().to_owned();
+        let database = station.add(file, settings.durability.policy())?;
+        if side == Side::Northbound {
+            let mut keeper = SwitchKeeper::new(
+                database,
+                settings.transit_switches.clone(),
+                settings.transit_switch_interval,
+            );
+            keeper.start().await;
+            station.spawn(keeper.keep());
+        }
+        station.accept();
+        tracing::info!(
+            db = side.short(),
+            "{}: {}, schema {}, {rows} rows, on {}",
+            schema.name,
+            path.display(),
+            schema.version,
+            station.addresses()
+        );
+    }
+    Ok(())
+}
+
+async fn look(side: Side, path: PathBuf) -> anyhow::Result<Found> {
+    tokio::task::spawn_blocking(move || takeover::look(side, &path)).await?
+}
+
+async fn prepare(side: Side, path: PathBuf, found: Found) -> anyhow::Result<File> {
+    let prepare = move || takeover::prepare(side, Path::new(&path), found);
+    tokio::task::spawn_blocking(prepare).await?
+}

@@ -1,0 +1,150 @@
+//! One service with all that surrounds it: pid file, control socket, listening sockets, files.
+//!
+//! All that others look for appears when a station is opened, before any database is loaded;
+//! clients wait in the sockets' queues until [`Station::accept`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ovsdb_log::SyncPolicy;
+use ovsdb_server::control;
+use ovsdb_server::database::Database;
+use ovsdb_server::listener::Listener;
+use ovsdb_server::pid_file::PidFile;
+use ovsdb_server::service::{Options, Service};
+use ovsdb_server::standalone::File;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::control_commands::{self, Subject};
+use crate::databases::Kept;
+use crate::logging::SideLog;
+use crate::stop::Stop;
+
+/// What a station holds on to from its beginning to its end.
+pub struct Places {
+    /// The pid file.
+    pub pid_file: Option<PidFile>,
+    /// The control socket.
+    pub control: Option<Listener>,
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// The listeners as `ovsdb-server/list-remotes` names them.
+    pub remotes: Vec<String>,
+}
+
+/// How a station serves.
+pub struct Manner {
+    /// What `version` answers.
+    pub version: String,
+    /// Silence after which a client is probed; `None` never.
+    pub probe_interval: Option<Duration>,
+    /// The log that its control socket rules.
+    pub log: SideLog,
+    /// The end of the program.
+    pub stop: Stop,
+}
+
+/// One service and its surroundings.
+pub struct Station {
+    subject: Arc<Subject>,
+    listeners: Vec<Arc<Listener>>,
+    control: Option<JoinHandle<()>>,
+    tasks: JoinSet<()>,
+    /// Last of all: who sees no pid file may start a server on the same files.
+    _pid_file: Option<PidFile>,
+}
+
+impl Station {
+    /// Opens a station: its control socket answers from now on.
+    pub fn open(places: Places, manner: Manner) -> Station {
+        let service = Service::new(Options {
+            probe_interval: manner.probe_interval,
+        });
+        let subject = Arc::new(Subject {
+            service,
+            databases: Arc::default(),
+            remotes: places.remotes,
+        });
+        let Manner {
+            version, log, stop, ..
+        } = manner;
+        let control = places.control.map(|listener| {
+            let commands =
+                control_commands::commands(&version, Arc::clone(&subject), log, stop.clone());
+            tokio::spawn(async move {
+                let name = listener.name().to_owned();
+                let asked = async move { stop.asked().await };
+                if let Err(error) = control::serve(listener, Arc::new(commands), asked).await {
+                    tracing::error!("{name}: the control socket is closed: {error}");
+                }
+            })
+        });
+        Station {
+            subject,
+            listeners: places.listeners.into_iter().map(Arc::new).collect(),
+            control,
+            tasks: JoinSet::new(),
+            _pid_file: places.pid_file,
+        }
+    }
+
+    /// Begins to keep a database in its file, and offers it.
+    pub fn add(&self, file: File, sync: SyncPolicy) -> anyhow::Result<Arc<Database>> {
+        let name = file.version().schema().name.to_string();
+        let path = file.path().to_owned();
+        let (version, standalone) = file.start(sync)?;
+        let service = &self.subject.service;
+        let Some(database) = service.add(version, Box::new(Arc::clone(&standalone))) else {
+            standalone
+                .close()
+                .with_context(|| format!("{}: cannot be closed", path.display()))?;
+            bail!(
+                "{}: a database {name} is served already from another file",
+                path.display()
+            );
+        };
+        let kept = Kept {
+            database: Arc::clone(&database),
+            standalone,
+        };
+        self.subject.databases.add(&name, kept);
+        Ok(database)
+    }
+
+    /// The remotes, for people.
+    pub fn addresses(&self) -> String {
+        self.subject.remotes.join(", ")
+    }
+
+    /// Lets clients in, and looks after the files.
+    pub fn accept(&mut self) {
+        for listener in &self.listeners {
+            let service = Arc::clone(&self.subject.service);
+            self.tasks.spawn(service.accept(Arc::clone(listener)));
+        }
+        let databases = Arc::clone(&self.subject.databases);
+        self.tasks.spawn(databases.maintain());
+    }
+
+    /// Work that ends with the station.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// Ends the station; somebody has asked for it, so that the control socket closes, too.
+    /// Clients get the answers that are under way, the files what was acknowledged.
+    pub async fn close(mut self) {
+        self.tasks.shutdown().await;
+        self.listeners.clear();
+        self.subject.service.close().await;
+        let databases = Arc::clone(&self.subject.databases);
+        if let Err(error) = tokio::task::spawn_blocking(move || databases.close()).await {
+            tracing::error!("closing the database files failed: {error}");
+        }
+        if let Some(control) = self.control.take() {
+            // It ends within its own deadline.
+            let _ = control.await;
+        }
+    }
+}
