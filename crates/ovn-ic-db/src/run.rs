@@ -61,7 +61,7 @@ async fn serve(
             log: logging.of_side(Some(side)),
             stop: stop.clone(),
         };
-        stations.push(Station::open(places, manner));
+        stations.push(Station::open(places, manner)?);
     }
     load(settings, folders, stations).await?;
     std::future::pending().await

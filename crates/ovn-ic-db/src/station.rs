@@ -57,10 +57,11 @@ pub struct Station {
 
 impl Station {
     /// Opens a station: its control socket answers from now on.
-    pub fn open(places: Places, manner: Manner) -> Station {
+    pub fn open(places: Places, manner: Manner) -> anyhow::Result<Station> {
         let service = Service::new(Options {
             probe_interval: manner.probe_interval,
-        });
+        })
+        .context("_Server cannot be made")?;
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
@@ -80,13 +81,13 @@ impl Station {
                 }
             })
         });
-        Station {
+        Ok(Station {
             subject,
             listeners: places.listeners.into_iter().map(Arc::new).collect(),
             control,
             tasks: JoinSet::new(),
             _pid_file: places.pid_file,
-        }
+        })
     }
 
     /// Begins to keep a database in its file, and offers it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ovsdb::Uuid;
 use ovsdb::json::Document;
 use ovsdb_engine::{Transaction, Version};
-use ovsdb_server::database::{Answer, Database, Job};
+use ovsdb_server::database::{Answer, Database, Job, JobKey};
 use tokio::sync::oneshot;
 
 use crate::schemas::Side;
@@ -16,6 +16,12 @@ use crate::transit_switches::{TransitSwitch, Wanted, plan};
 const ATTEMPTS: u32 = 5;
 /// How long the first round may hold up the clients.
 const FIRST_ROUND: Duration = Duration::from_secs(2);
+
+/// No session has this number, and the keeper's transactions never wait.
+const KEY: JobKey = JobKey {
+    session: u64::MAX,
+    number: 0,
+};
 
 /// Looks after the northbound database's transit switches.
 pub struct SwitchKeeper {
@@ -104,6 +110,7 @@ impl SwitchKeeper {
         let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
         let (sender, results) = oneshot::channel();
         self.database.submit(Job {
+            key: KEY,
             transaction,
             read_only: false,
             arrived: Instant::now(),
@@ -164,7 +171,7 @@ fn first_error(results: &[u8]) -> Result<Option<String>, String> {
 struct Reply(Mutex<Option<oneshot::Sender<Vec<u8>>>>);
 
 impl Answer for Reply {
-    fn done(&self, results: Vec<u8>, _: u64) {
+    fn done(&self, results: Vec<u8>) {
         let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
             // The keeper may have stopped waiting.
@@ -174,6 +181,11 @@ impl Answer for Reply {
 
     /// Never: the guards' timeout is 0.
     fn blocked(&self, _: Option<u64>) {}
+
+    /// The next round begins with the new schema.
+    fn canceled(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 #[cfg(test)]
@@ -193,7 +205,7 @@ mod tests {
     async fn the_number_is_kept() {
         let schema = Schema::from_text(Side::Northbound.schema().as_bytes()).expect("a schema");
         let version = Version::empty(Arc::new(schema));
-        let database = Database::new(version, Box::new(Unbacked), Box::new(|_| {}));
+        let database = Database::new(version, Box::new(Unbacked), Box::new(|| {}));
         for (count, kept) in [(3, &["ts", "ts1", "ts2"][..]), (1, &["ts"]), (0, &[])] {
             let wanted = Wanted::Number {
                 count,

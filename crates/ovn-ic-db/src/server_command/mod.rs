@@ -94,7 +94,7 @@ async fn run(options: &Options, paths: Paths, logging: Logging) -> anyhow::Resul
         log: logging.of_side(None),
         stop: stop.clone(),
     };
-    let mut station = Station::open(places(&paths)?, manner);
+    let mut station = Station::open(places(&paths)?, manner)?;
     let outcome = tokio::select! {
         outcome = serve(options, &paths.databases, &mut station) => outcome,
         () = stop.asked() => Ok(()),
