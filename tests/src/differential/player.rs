@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::compare::{Rule, differing, is_update, normal, one, tables};
+use super::known;
 use super::replica::Replicas;
 use super::requests::{Action, CLIENTS};
 use super::schema::Schema;
@@ -20,6 +21,7 @@ pub struct Player {
     /// The databases' schema now.
     pub schema: Schema,
     replicas: [Replicas; 2],
+    restart_loses: bool,
 }
 
 /// How long a server may lag behind the other one.
@@ -39,6 +41,7 @@ impl Player {
             ],
             schema: schema.clone(),
             replicas: Default::default(),
+            restart_loses: known::loses_rows_at_restart(schema),
         })
     }
 
@@ -171,6 +174,7 @@ impl Player {
                 && done
             {
                 self.schema = schema.clone();
+                self.restart_loses |= known::loses_rows_at_restart(schema);
             }
         }
     }
@@ -199,12 +203,16 @@ impl Player {
     /// If a server does not stop, start or answer.
     pub fn compare_at_the_end(&mut self) -> Result<Option<String>> {
         let answers = self.compare_contents()?;
-        if answers.is_some() {
+        if answers.is_some() || self.restart_loses {
             return Ok(answers);
         }
         self.sides.iter_mut().try_for_each(Side::restart)?;
         let answers = self.compare_contents()?;
-        Ok(answers.map(|answers| format!("after a restart, {answers}")))
+        Ok(answers.map(|answers| {
+            let [first, second] = &mut self.sides;
+            let said = [first.said(), second.said()];
+            format!("after a restart, {answers}\n{}\n{}", said[0], said[1])
+        }))
     }
 }
 
