@@ -1,121 +1,128 @@
 //! Two servers side by side: the same requests must give the same answers.
 //!
-//! [`generate`] makes transactions from a seed, [`symbols`] takes the random
-//! UUIDs out of the answers, [`run`] drives both servers in lock step: one
-//! connection writes, another one monitors everything.
+//! [`schema`] makes a random schema, [`requests`] what some clients do with it
+//! ([`operations`] the transactions, [`value`] the values, [`damage`] the
+//! faults). [`side`] drives one server, [`symbols`] takes the random UUIDs out
+//! of what it says, [`compare`] brings that into one form, [`replica`] follows
+//! the monitors, and [`player`] does all that with two servers in lock step.
+//! [`known`] lists what is not compared, and why. [`shrink`] makes a short
+//! story of a difference.
 
-pub mod generate;
+pub mod compare;
+pub mod damage;
+pub mod known;
+pub mod operations;
+pub mod player;
+pub mod replica;
+pub mod requests;
+pub mod schema;
+pub mod shrink;
+pub mod side;
 pub mod symbols;
+pub mod value;
 
-use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use std::fmt;
 
-use crate::client::Client;
-use crate::process::{Options, Program, Server, Source};
-use generate::{Generator, SCHEMA};
-use symbols::Symbols;
+use anyhow::Result;
+use fastrand::Rng;
 
-/// One server with its connections and what is known of its UUIDs.
-#[derive(Debug)]
-struct Side {
-    writer: Client,
-    watcher: Client,
-    symbols: Symbols,
-    server: Server,
-}
+use crate::process::Program;
+use player::Player;
+use requests::{Action, Generator};
+use schema::Schema;
 
-/// How a step ended that was not the same on both servers.
+/// What two servers did not do alike.
 #[derive(Debug)]
 pub struct Difference {
-    /// The number of the step, from 1.
-    pub step: usize,
-    /// The request, with names for UUIDs.
-    pub request: Value,
-    /// What the two servers said, with names for UUIDs.
-    pub answers: [Value; 2],
+    /// The schema at the start.
+    pub schema: Schema,
+    /// All that was done, the last one with different answers.
+    pub actions: Vec<Action>,
+    /// The answers, or how a server ended.
+    pub answers: String,
+    /// Whether a server ended or stopped answering.
+    pub ended: bool,
 }
 
-impl Side {
-    fn start(program: Program) -> Result<Self> {
-        let source = Source::SchemaText(SCHEMA.into());
-        let server = Server::start(program, &source, &Options::default())?;
-        let mut watcher = server.client()?;
-        watcher.call("monitor_cond", json!(["d", "m", {"a": [{}], "c": [{}]}]))?;
-        Ok(Self {
-            writer: server.client()?,
-            watcher,
-            symbols: Symbols::default(),
-            server,
-        })
-    }
-
-    /// The reply and the notifications that one transaction caused. An `echo`
-    /// after it makes sure that they have all arrived.
-    fn transact(&mut self, step: usize, text: &str) -> Result<Value> {
-        let id = self.writer.request(
-            "transact",
-            serde_json::from_str(&self.symbols.resolve(text))?,
-        )?;
-        let reply = self.writer.reply(&id).with_context(|| {
-            let ended = self.server.ended();
-            format!("{text}\nended: {ended:?}\n{}", self.server.said())
-        })?;
-        self.watcher.call("echo", json!([]))?;
-        let updates = self.watcher.notifications();
-        self.symbols.learn(step, &reply);
-        Ok(self
-            .symbols
-            .canonical(&json!({"reply": reply, "updates": updates})))
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "schema {}", self.schema.json())?;
+        for action in &self.actions {
+            match action {
+                Action::Leave { client } => writeln!(f, "client {client} leaves")?,
+                Action::Send { client, messages } => {
+                    for message in messages {
+                        writeln!(f, "client {client} sends {}", message.text)?;
+                    }
+                }
+            }
+        }
+        write!(f, "{}", self.answers)
     }
 }
 
-/// The first difference between two servers in this many transactions, if
-/// there is one.
+/// The first difference between two servers on a random schema in this many
+/// random actions, if there is one. At the end the contents are compared, and
+/// again after both started again on their files.
 ///
 /// # Errors
-/// If a server cannot be started, ends, or stops answering.
+/// If a server cannot be started.
 pub fn run(programs: [Program; 2], seed: u64, steps: usize) -> Result<Option<Difference>> {
-    let [mut first, mut second] = [Side::start(programs[0])?, Side::start(programs[1])?];
-    let mut generator = Generator::new(seed);
-    for step in 1..=steps {
-        let request = generator.transaction();
-        let text = request.to_string();
-        let answers = [first.transact(step, &text)?, second.transact(step, &text)?];
-        if !same(&request, &answers[0], &answers[1]) {
-            return Ok(Some(Difference {
-                step,
-                request,
-                answers,
-            }));
+    let mut random = Rng::with_seed(seed);
+    let schema = Schema::random(&mut random);
+    let mut generator = Generator::new(random);
+    let mut left = steps;
+    tell(programs, &schema, |player| {
+        for (client, messages) in player.sides[0].received.iter().enumerate() {
+            for message in messages {
+                generator.learn(client, message);
+            }
         }
-    }
-    Ok(None)
+        left = left.checked_sub(1)?;
+        Some(generator.next(&player.schema))
+    })
 }
 
-/// Whether two canonical answers to the same `transact` params are the same.
+/// Plays a list of actions; the difference has those up to the one that shows it.
 ///
-/// Two things are the reference's own chance, as it takes rows in the order of
-/// a hash table of random UUIDs: which row it names in an error found at commit
-/// (the extra last result), and which row's value it names when a mutation of
-/// several rows breaks a rule. There the `details` may differ, the `error` not.
-#[must_use]
-pub fn same(request: &Value, first: &Value, second: &Value) -> bool {
-    first == second || without_chance(request, first) == without_chance(request, second)
+/// # Errors
+/// If a server cannot be started.
+pub fn replay(
+    programs: [Program; 2],
+    schema: &Schema,
+    actions: &[Action],
+) -> Result<Option<Difference>> {
+    let mut rest = actions.iter();
+    tell(programs, schema, |_| rest.next().cloned())
 }
 
-fn without_chance(params: &Value, answer: &Value) -> Value {
-    let mut answer = answer.clone();
-    let operations = params.as_array().map_or(0, Vec::len).saturating_sub(1);
-    let results = answer["reply"]["result"].as_array_mut();
-    for (index, result) in results.into_iter().flatten().enumerate() {
-        let at_commit = index == operations;
-        let of_mutation = params[index + 1]["op"] == "mutate";
-        if (at_commit || of_mutation)
-            && (result["error"] == "constraint violation"
-                || result["error"] == "referential integrity violation")
-        {
-            result["details"] = Value::Null;
-        }
+/// Plays what `next` gives, then compares the contents.
+fn tell(
+    programs: [Program; 2],
+    schema: &Schema,
+    mut next: impl FnMut(&Player) -> Option<Action>,
+) -> Result<Option<Difference>> {
+    let mut player = Player::start(programs, schema)?;
+    let mut actions = Vec::new();
+    let mut found = Ok(None);
+    while matches!(found, Ok(None))
+        && let Some(action) = next(&player)
+    {
+        actions.push(action.clone());
+        found = player.play(&action);
     }
-    answer
+    if matches!(found, Ok(None)) {
+        found = player.compare_at_the_end();
+    }
+    let (answers, ended) = match found {
+        Ok(None) => return Ok(None),
+        Ok(Some(answers)) => (answers, false),
+        Err(error) => (format!("{error:#}"), true),
+    };
+    Ok(Some(Difference {
+        schema: schema.clone(),
+        actions,
+        answers,
+        ended,
+    }))
 }

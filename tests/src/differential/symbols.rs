@@ -30,6 +30,11 @@ impl Symbols {
         }
     }
 
+    /// Gives a UUID a name that requests cannot use.
+    pub fn name(&mut self, uuid: &str, name: String) {
+        self.by_uuid.insert(uuid.to_owned(), name);
+    }
+
     /// Replaces every `<STEP.INDEX>` by this server's UUID. A name that stands
     /// for nothing becomes a UUID of no row, the same on both servers.
     #[must_use]
