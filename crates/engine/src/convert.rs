@@ -19,7 +19,7 @@ pub fn convert(
     schema: Arc<Schema>,
     new_uuid: &mut dyn FnMut() -> Uuid,
 ) -> Result<Version, Error> {
-    let mut draft = Draft::new(&Version::empty(schema.clone()));
+    let mut draft = Draft::new(Version::empty(schema.clone()));
     for (old_id, old_table) in version.schema().all_tables() {
         let Some(new_id) = schema.find(&old_table.name) else {
             continue;

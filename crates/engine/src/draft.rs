@@ -17,9 +17,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new(version: &Version) -> Self {
+    pub(crate) fn new(version: Version) -> Self {
         Draft {
-            version: version.clone(),
+            version,
             touched: BTreeMap::new(),
         }
     }

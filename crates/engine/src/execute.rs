@@ -45,7 +45,7 @@ impl Transaction {
     pub fn execute(&self, version: &Version, context: &mut Context<'_>) -> Outcome {
         debug_assert!(Arc::ptr_eq(version.schema(), &self.schema));
         let mut execution = Execution {
-            draft: Draft::new(version),
+            draft: Draft::new(version.clone()),
             context,
             reply: Reply::new(),
             durable: false,

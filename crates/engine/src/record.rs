@@ -175,6 +175,17 @@ pub fn apply(
     strictness: Strictness,
     new_uuid: &mut dyn FnMut() -> Uuid,
 ) -> Result<(Version, Changes), Error> {
+    replay(version.clone(), record, strictness, new_uuid)
+}
+
+/// The same for a version that nobody else has: changed in place, where [`apply`] has to copy the
+/// nodes on its way. Meant for reading a file.
+pub fn replay(
+    version: Version,
+    record: Json<'_>,
+    strictness: Strictness,
+    new_uuid: &mut dyn FnMut() -> Uuid,
+) -> Result<(Version, Changes), Error> {
     if record.kind() != Kind::Object {
         return Err(Error::syntax(record, "object expected"));
     }

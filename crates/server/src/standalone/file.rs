@@ -136,7 +136,7 @@ fn replay(fs: &dyn FileSystem, path: &Path) -> Result<(Version, End), OpenError>
     let mut version: Option<Version> = None;
     while let Some(record) = reader.next_record()? {
         let offset = record.offset;
-        let next = match &version {
+        let next = match version.take() {
             None => Schema::from_text(record.json).map(|schema| Version::empty(Arc::new(schema))),
             Some(version) => apply(version, record.json),
         };
@@ -149,10 +149,10 @@ fn replay(fs: &dyn FileSystem, path: &Path) -> Result<(Version, End), OpenError>
     Ok((version, reader.finish()?))
 }
 
-fn apply(version: &Version, text: &[u8]) -> Result<Version, Error> {
+fn apply(version: Version, text: &[u8]) -> Result<Version, Error> {
     let document =
         Document::parse(text).map_err(|error| Error::new(Tag::SyntaxError, error.to_string()))?;
-    let next = record::apply(
+    let next = record::replay(
         version,
         document.root(),
         Strictness::Exact,

@@ -6,4 +6,5 @@ mod files;
 mod order;
 mod reference;
 mod replacing;
+mod start_up;
 mod writer;

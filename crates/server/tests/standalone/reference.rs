@@ -37,7 +37,7 @@ fn good(program: &str, args: &[&str]) -> String {
 }
 
 /// Debian's server on a file; ends with the test.
-struct Server {
+pub struct Server {
     child: Child,
     socket: PathBuf,
 }
@@ -57,7 +57,7 @@ impl Server {
         (command, socket)
     }
 
-    fn start(path: &Path, more: &[&str]) -> Server {
+    pub fn start(path: &Path, more: &[&str]) -> Server {
         let (mut command, socket) = Server::command(path, more);
         let child = command.stderr(Stdio::null()).spawn().unwrap();
         let server = Server { child, socket };
