@@ -7,7 +7,7 @@ use ovsdb::json::Document;
 use ovsdb::{Tag, Uuid};
 use ovsdb_engine::Transaction;
 use ovsdb_log::SyncPolicy;
-use ovsdb_server::database::{Answer, Database, Job};
+use ovsdb_server::database::{Answer, Database, Job, JobKey};
 use ovsdb_server::standalone::File;
 use parking_lot::Mutex;
 
@@ -182,17 +182,25 @@ fn a_failing_sync_fails_what_asked_for_it() {
 struct Answers(Mutex<Vec<String>>);
 
 impl Answer for Answers {
-    fn done(&self, results: Vec<u8>, _: u64) {
+    fn done(&self, results: Vec<u8>) {
         self.0.lock().push(String::from_utf8(results).unwrap());
     }
 
     fn blocked(&self, _: Option<u64>) {}
+
+    fn canceled(&self) {
+        self.0.lock().push("canceled".to_owned());
+    }
 }
 
 fn submit(database: &Database, answers: &Arc<Answers>, n: u32) {
     let document = Document::parse(format!(r#"["d",{}]"#, insert(n))).unwrap();
     let schema = database.committed().version.schema().clone();
     database.submit(Job {
+        key: JobKey {
+            session: 0,
+            number: u64::from(n),
+        },
         transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
         read_only: false,
         arrived: Instant::now(),
@@ -210,7 +218,7 @@ fn a_database_goes_through_full_disks() {
         let disk = FailingDisk::default();
         let file = File::create_on(Arc::new(disk.clone()), &path, schema()).unwrap();
         let (version, keeper) = file.start(policy).unwrap();
-        let database = Database::new(version, Box::new(keeper.clone()), Box::new(|_| {}));
+        let database = Database::new(version, Box::new(keeper.clone()), Box::new(|| {}));
         let clients: Vec<_> = (0..4)
             .map(|client| {
                 let database = database.clone();
