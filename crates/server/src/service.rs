@@ -34,8 +34,8 @@ pub struct Options {
 pub(crate) struct Served {
     pub(crate) database: Arc<Database>,
     pub(crate) groups: Arc<Groups>,
-    /// Clients may only read it.
-    pub(crate) read_only: bool,
+    /// It is the server's own: clients may only read it.
+    pub(crate) reserved: bool,
 }
 
 /// Databases that are served together.
@@ -251,7 +251,7 @@ impl Service {
 }
 
 /// Puts a database to work, with the task that tells its monitors.
-fn serve(version: Version, ordering: Box<dyn Ordering>, read_only: bool) -> Served {
+fn serve(version: Version, ordering: Box<dyn Ordering>, reserved: bool) -> Served {
     let groups = Arc::new(Groups::default());
     let told = groups.clone();
     let database = Database::new(version, ordering, Box::new(move || told.notify()));
@@ -259,6 +259,6 @@ fn serve(version: Version, ordering: Box<dyn Ordering>, read_only: bool) -> Serv
     Served {
         database,
         groups,
-        read_only,
+        reserved,
     }
 }

@@ -214,7 +214,8 @@ impl Session {
                 number,
             },
             transaction,
-            read_only: served.read_only,
+            // What is reserved refuses writes by its name.
+            read_only: false,
             arrived,
             owns_lock: self.owns_lock.clone(),
             answer: Arc::new(JobAnswer { mailbox, number }),
@@ -249,9 +250,6 @@ impl Session {
         let name = served.database.committed().version.schema().name.clone();
         let schema = if self.is_blocked(request.id) {
             Err(self.syntax_error_of(&request, "duplicate request ID"))
-        } else if served.read_only {
-            let details = format!("conversion is not allowed for read-only database {name}");
-            Err(Error::new(Tag::NotAllowed, details))
         } else {
             match (request.params.len(), request.params.element(1)) {
                 (2, Some(schema)) => ovsdb::Schema::parse(schema),
@@ -259,6 +257,10 @@ impl Session {
             }
         };
         let schema = schema.and_then(|schema| {
+            if schema.name == name && served.reserved {
+                let details = format!("conversion is not allowed for read-only database {name}");
+                return Err(Error::new(Tag::NotAllowed, details));
+            }
             if schema.name == name {
                 return Ok(schema);
             }
