@@ -29,6 +29,7 @@ pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) 
     let mut commands = Commands::new(version);
     log_control::register(&mut commands, Arc::new(log));
     commands.register("exit", Some(""), 0, 0, move |_| {
+        tracing::info!("exit: stopping");
         stop.ask();
         std::future::ready(Ok(String::new()))
     });
@@ -43,7 +44,7 @@ pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) 
         std::future::ready(Ok(lines(remotes)))
     });
     let about = Arc::clone(&subject);
-    commands.register("ovsdb-server/compact", Some("[DB]"), 0, 1, move |names| {
+    commands.register("ovsdb-server/compact", Some(""), 0, 1, move |names| {
         compact(Arc::clone(&about), names)
     });
     let about = Arc::clone(&subject);
@@ -120,9 +121,13 @@ async fn compact_one(kept: Kept) -> Result<(), String> {
 fn storage_status(subject: &Subject, names: &[String]) -> Answer {
     let name = names.first().map_or("", String::as_str);
     if let Some(kept) = subject.databases.get(name) {
+        let unwritten = kept.standalone.unwritten();
         return Ok(match kept.standalone.status().failed {
-            None => "status: ok".to_owned(),
             Some(error) => format!("status: {error}"),
+            None if unwritten > 0 => {
+                format!("status: {unwritten} transactions are not in the file yet")
+            }
+            None => "status: ok".to_owned(),
         });
     }
     match subject.service.database(name) {

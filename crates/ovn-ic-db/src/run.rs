@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use ovsdb_server::listener::Listener;
@@ -106,19 +107,19 @@ async fn load(
         Side::BOTH.into_iter().zip(paths).zip(found).zip(stations)
     {
         let file = prepare(side, path, found).await?;
-        let (rows, schema) = (file.version().row_count(), file.version().schema().clone());
         let path = file.path().to_owned();
         let database = station.add(file, settings.durability.policy())?;
         if side == Side::Northbound {
             let mut keeper = SwitchKeeper::new(
-                database,
+                Arc::clone(&database),
                 settings.transit_switches.clone(),
                 settings.transit_switch_interval,
             );
             keeper.start().await;
             station.spawn(keeper.keep());
         }
-        station.accept();
+        let version = database.committed().version.clone();
+        let (schema, rows) = (version.schema(), version.row_count());
         tracing::info!(
             db = side.short(),
             "{}: {}, schema {}, {rows} rows, on {}",
@@ -127,6 +128,7 @@ async fn load(
             schema.version,
             station.addresses()
         );
+        station.accept();
     }
     Ok(())
 }

@@ -48,15 +48,15 @@ pub fn leave_session() -> io::Result<()> {
 /// Tells the process that waits that this one serves, and lets go of all that it shares with it.
 /// `stay`: the working folder stays as it is.
 pub fn ready(stay: bool) -> io::Result<()> {
-    let mut output = io::stdout();
-    output.write_all(READY)?;
-    output.flush()?;
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
-    dup2_stdin(&nothing)?;
-    dup2_stdout(&nothing)?;
-    dup2_stderr(&nothing)?;
     if !stay {
         std::env::set_current_dir("/")?;
     }
+    dup2_stdin(&nothing)?;
+    dup2_stderr(&nothing)?;
+    let mut output = io::stdout();
+    output.write_all(READY)?;
+    output.flush()?;
+    dup2_stdout(&nothing)?;
     Ok(())
 }

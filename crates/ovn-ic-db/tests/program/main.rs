@@ -1,0 +1,10 @@
+//! The built program as a process, with the real clients, and the real server beside it.
+
+mod control;
+mod ending;
+mod program;
+mod refusals;
+mod server_command;
+mod start;
+mod switches;
+mod takeover;

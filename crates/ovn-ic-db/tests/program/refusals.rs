@@ -1,0 +1,221 @@
+//! What keeps the program from starting: each is said, and nothing is touched.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use ovn_ic_db_tests::process::{Options, Program as Which, Server, Source, require};
+use std::process::Command;
+
+use crate::program::{OLD_SCHEMAS, Program, old_database, tool};
+
+const SWITCH: &str = r#"{"op":"insert","table":"Transit_Switch","row":{"name":"old"}}"#;
+
+/// The start fails with these words, leaves the file alone, and leaves nothing in the run folder.
+fn refuses(program: &mut Program, file: &Path, words: &[&str]) -> Result<()> {
+    let before = fs::read(file)?;
+    let (status, said) = program.fails()?;
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains(&file.display().to_string()), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    assert!(fs::read(file)? == before, "the file is touched");
+    assert_eq!(program.run_folder()?, Vec::<String>::new());
+    // The other side's file was not made either.
+    for entry in fs::read_dir(program.path("db"))? {
+        let name = entry?.file_name();
+        let of_file = name.to_string_lossy().contains("ovn_ic_nb_db.db");
+        assert!(of_file || name == ".ovn_ic_sb_db.db.~lock~", "{name:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn files_that_cannot_be_used() -> Result<()> {
+    let mut program = Program::new()?;
+    let file = program.database("nb")?;
+    old_database(&file, "nb", SWITCH)?;
+    let good = fs::read(&file)?;
+
+    // One flipped byte before the last record.
+    let mut damaged = good.clone();
+    damaged[200] ^= 1;
+    fs::write(&file, damaged)?;
+    refuses(&mut program, &file, &["damaged at offset 0"])?;
+
+    fs::write(&file, "")?;
+    refuses(&mut program, &file, &["empty"])?;
+
+    fs::write(&file, "no database\n")?;
+    refuses(&mut program, &file, &["not an OVSDB file"])?;
+
+    let path = file.to_str().context("UTF-8")?;
+    let schema = format!("{OLD_SCHEMAS}/ovn-ic-nb.ovsschema");
+    fs::remove_file(&file)?;
+    tool(
+        "ovsdb-tool",
+        ["create-cluster", path, &schema, "tcp:127.0.0.1:6647"],
+    )?;
+    refuses(&mut program, &file, &["clustered"])?;
+
+    fs::remove_file(&file)?;
+    tool(
+        "ovsdb-tool",
+        ["create", path, &format!("{OLD_SCHEMAS}/ovn-nb.ovsschema")],
+    )?;
+    refuses(
+        &mut program,
+        &file,
+        &["OVN_Northbound, not OVN_IC_Northbound"],
+    )?;
+
+    // And the good one is still good.
+    fs::write(&file, good)?;
+    program.start()?;
+    assert!(program.ctl("nb", &["show"])?.contains("old"));
+    Ok(())
+}
+
+#[test]
+fn a_second_server_of_ours() -> Result<()> {
+    let mut first = Program::new()?;
+    first.start()?;
+    first.ctl("nb", &["ts-add", "kept"])?;
+    let in_folders = |db: &Program, run: &Program| -> Result<Program> {
+        Ok(Program::new()?
+            .set("OVN_DBDIR", &db.path("db").display().to_string())
+            .set("OVN_RUNDIR", &run.path("run").display().to_string()))
+    };
+    let pid = first.pid().context("a process")?;
+
+    // The same run folder: the pid file.
+    let (status, said) = in_folders(&first, &first)?.fails()?;
+    assert_eq!(status, 1);
+    assert!(
+        said.contains(&format!("already running as pid {pid}")),
+        "{said}"
+    );
+
+    // The same files: the lock.
+    let mut second = Program::new()?;
+    second = second.set("OVN_DBDIR", &first.path("db").display().to_string());
+    let (status, said) = second.fails()?;
+    assert_eq!(status, 1);
+    assert!(
+        said.contains(&format!("is locked by process {pid}")),
+        "{said}"
+    );
+    assert_eq!(second.run_folder()?, Vec::<String>::new());
+
+    // The same port.
+    let port = format!("--nb-port={}", first.port("nb")?);
+    let mut second = Program::new()?.arguments(&["run", &port, "--sb-port=0"]);
+    let (status, said) = second.fails()?;
+    assert_eq!(status, 1);
+    assert!(said.contains("ptcp:") && said.contains("in use"), "{said}");
+    assert_eq!(second.run_folder()?, Vec::<String>::new());
+
+    // The first one has noticed nothing.
+    assert!(first.ctl("nb", &["show"])?.contains("kept"));
+    assert_eq!(first.run_folder()?.len(), 6);
+    first.stop()
+}
+
+#[test]
+fn the_replaced_server_and_ours_keep_each_other_off() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    let file = program.database("nb")?;
+    let mut command = Command::new(require("ovsdb-server", "openvswitch-common")?);
+    let output = command
+        .args(["--no-chdir", "--unixctl=none", "--log-file=/dev/null"])
+        .arg(&file)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("lock"), "{said}");
+    assert!(tool("ovsdb-tool", [OsStr::new("compact"), file.as_os_str()]).is_err());
+    program.stop()?;
+
+    let server = Server::start(Which::Reference, &Source::File(file), &Options::default())?;
+    let (status, said) = program.fails()?;
+    assert_eq!(status, 1);
+    let pid = server.pid().context("a process")?;
+    assert!(
+        said.contains(&format!("is locked by process {pid}")),
+        "{said}"
+    );
+    assert_eq!(program.run_folder()?, Vec::<String>::new());
+    drop(server);
+    program.start()
+}
+
+#[test]
+fn a_stale_run_folder_is_no_hindrance() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    program.signal(rustix::process::Signal::KILL)?;
+    program.end()?;
+    assert_eq!(program.run_folder()?.len(), 6);
+    program.start()?;
+    program.stop()?;
+    assert_eq!(program.run_folder()?, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn wrong_settings_end_it_with_status_2() -> Result<()> {
+    for (name, value, words) in [
+        ("TS_NUM", "many", "TS_NUM=many: must be a number"),
+        ("OVN_IC_DB_DURABLE", "maybe", "must be always or asked"),
+        ("ENABLE_SSL", "1", "must be true or false"),
+        ("NODE_IPS", "10.0.0.1,10.0.0.2", "cannot form a cluster"),
+        ("LOCAL_IP", "10.0.0.1", "cannot form a cluster"),
+        ("LEADER_IP", "10.0.0.1", "cannot form a cluster"),
+    ] {
+        let mut program = Program::new()?.set(name, value);
+        let (status, said) = program.fails()?;
+        assert_eq!(status, 2, "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!program.path("db").exists() && !program.path("run").exists());
+    }
+    let (status, said) = Program::new()?.arguments(&["run", "--bogus"]).fails()?;
+    assert_eq!(status, 2);
+    assert!(said.contains("--bogus"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_cannot_be_used() -> Result<()> {
+    // Nobody, not even root, makes a folder in a file.
+    let mut program = Program::new()?;
+    let file = program.path("file");
+    fs::write(&file, "")?;
+    program = program.set("OVN_DBDIR", &file.join("db").display().to_string());
+    let (status, said) = program.fails()?;
+    assert_eq!(status, 1);
+    assert!(
+        said.contains("OVN_DBDIR") && said.contains("file/db"),
+        "{said}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_not_known_is_a_warning() -> Result<()> {
+    let mut program = Program::new()?
+        .set("OVN_IC_DB_NB_PROT", "1")
+        .set("ENABLE_SSL", "true");
+    program.start()?;
+    let said = program.said();
+    let warned = |word: &str| {
+        let mut lines = said.lines().filter(|line| line.contains("|WARN|"));
+        lines.any(|line| line.contains(word))
+    };
+    assert!(
+        warned("OVN_IC_DB_NB_PROT") && warned("PLAIN TEXT"),
+        "{said}"
+    );
+    Ok(())
+}
