@@ -51,7 +51,7 @@ fn signals_end_it_cleanly() -> Result<()> {
 fn it_ends_while_it_loads() -> Result<()> {
     for signal in [true, false] {
         let mut program = Program::new()?;
-        program.large_file(200_000)?;
+        program.large_file(300_000)?;
         let before = fs::read(program.database("nb")?)?;
         program.launch()?;
         let mut control = program.wait("the control socket", |program| {

@@ -73,6 +73,21 @@ fn empty_folders_become_two_databases() -> Result<()> {
 }
 
 #[test]
+fn only_the_addresses_that_are_named_listen() -> Result<()> {
+    let mut program = Program::new()?.set("OVN_IC_DB_LISTEN", "127.0.0.2,127.0.0.3");
+    program.start()?;
+    let remotes = program.control("nb", &["ovsdb-server/list-remotes"])?;
+    let port = program.port("nb")?;
+    for (last, listens) in [(1, false), (2, true), (3, true)] {
+        let address = Ipv4Addr::new(127, 0, 0, last);
+        let connected = Client::tcp((address, port).into());
+        assert_eq!(connected.is_ok(), listens, "{address}: {remotes}");
+    }
+    assert_eq!(remotes.lines().count(), 3, "{remotes}");
+    Ok(())
+}
+
+#[test]
 fn locks_of_the_sides_are_their_own() -> Result<()> {
     let mut program = Program::new()?;
     program.start()?;
@@ -86,7 +101,7 @@ fn locks_of_the_sides_are_their_own() -> Result<()> {
 
 #[test]
 fn ports_and_sockets_are_there_before_the_databases() -> Result<()> {
-    const ROWS: usize = 200_000;
+    const ROWS: usize = 300_000;
     let mut program = Program::new()?;
     program.large_file(ROWS)?;
     program.launch()?;
