@@ -5,27 +5,40 @@ use serde_json::{Value, json};
 
 use super::known;
 use super::requests::CLIENTS;
-use super::side::Side;
+use super::side::{Side, closed};
 
-/// How exactly the update notifications of a step are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
-    /// Each one, in order.
-    Exact,
-    /// Not at all: the reference may have merged those of several commits. The
-    /// clients' replicas are compared instead.
-    Merged,
+/// How exactly a step is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Without update notifications: the reference may have merged those of
+    /// several commits. The clients' replicas are compared instead.
+    pub merged: bool,
+    /// With [`known::without_member_order`].
+    pub any_member_order: bool,
 }
 
 /// All that the clients of a side received in this step.
 #[must_use]
 pub fn normal(side: &Side, rule: Rule) -> [Value; CLIENTS] {
     std::array::from_fn(|client| {
-        let mut messages: Vec<Value> = side.received[client]
+        // Whether a last notification is sent before a connection is closed
+        // is nobody's business.
+        let received = &side.received[client];
+        let merged = rule.merged || received.contains(&closed());
+        let mut messages: Vec<Value> = received
             .iter()
             .filter_map(|message| one(side, message))
-            .filter(|message| rule == Rule::Exact || !is_update(message))
+            .filter(|message| !merged || !is_update(message))
             .collect();
+        if rule.any_member_order {
+            for message in &mut messages {
+                if message.get("method").is_none()
+                    && let Some(request) = side.request(message)
+                {
+                    known::without_member_order(request, message);
+                }
+            }
+        }
         sort_runs(&mut messages);
         Value::Array(messages)
     })
@@ -49,7 +62,7 @@ pub fn tables(update: &Value) -> &Value {
 /// The canonical form of one message; `None` for an update of nothing.
 pub fn one(side: &Side, message: &Value) -> Option<Value> {
     let mut message = side.symbols.canonical(message);
-    schemas_as_json(&mut message);
+    schemas_as_json(&mut message, side.converted);
     if is_update(&message) {
         return changed_rows(message);
     }
@@ -59,8 +72,7 @@ pub fn one(side: &Side, message: &Value) -> Option<Value> {
     if !members.contains_key("method") {
         // In 3.1 an error comes without a result.
         members.entry("result").or_insert(Value::Null);
-        let number = message["id"].as_u64().unwrap_or_default() as usize;
-        let request = side.requests.get(&number).unwrap_or(&Value::Null);
+        let request = side.request(&message).unwrap_or(&Value::Null);
         match request["method"].as_str() {
             Some("transact") => known::without_chance(&request["params"], &mut message),
             Some("convert") => known::without_rows(&mut message),
@@ -92,10 +104,18 @@ fn changed_rows(mut update: Value) -> Option<Value> {
 }
 
 /// The `schema` column of `_Server` holds text whose spacing is nobody's business.
-fn schemas_as_json(value: &mut Value) {
+/// After a conversion it is left out: 3.1 leaves the old one there.
+fn schemas_as_json(value: &mut Value, converted: bool) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(schemas_as_json),
+        Value::Array(items) => {
+            for item in items {
+                schemas_as_json(item, converted);
+            }
+        }
         Value::Object(members) => {
+            if converted && members.get("schema").is_some_and(Value::is_string) {
+                members.remove("schema");
+            }
             for (name, member) in members {
                 if name == "schema"
                     && let Value::String(text) = member
@@ -103,7 +123,7 @@ fn schemas_as_json(value: &mut Value) {
                 {
                     *member = parsed;
                 } else {
-                    schemas_as_json(member);
+                    schemas_as_json(member, converted);
                 }
             }
         }

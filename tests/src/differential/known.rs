@@ -79,6 +79,41 @@ pub fn without_chance(params: &Value, reply: &mut Value) {
     }
 }
 
+/// A reply without what depends on the order in which the reference goes through
+/// the members of a JSON object (that of a hash table): where several columns of
+/// a row or several tables of a request are wrong, it names one of them.
+/// To be used only if the replies differ.
+pub fn without_member_order(request: &Value, reply: &mut Value) {
+    let params = &request["params"];
+    match request["method"].as_str() {
+        Some("transact") => {
+            let results = reply["result"].as_array_mut();
+            for (index, result) in results.into_iter().flatten().enumerate() {
+                let operation = &params[index + 1];
+                let row = ["row", "rows"]
+                    .iter()
+                    .any(|name| operation.get(name).is_some());
+                let of_column = ["syntax error", "constraint violation", "unknown column"]
+                    .iter()
+                    .any(|error| result["error"] == *error);
+                if row && of_column {
+                    *result = Value::from("one of its columns is wrong");
+                }
+            }
+        }
+        Some("monitor" | "monitor_cond" | "monitor_cond_since" | "monitor_cond_change") => {
+            let tables = params[2].as_object().map_or(0, serde_json::Map::len);
+            if tables > 1 && reply["error"]["error"] == "syntax error" {
+                reply["error"] = Value::from("one of its tables is wrong");
+            }
+        }
+        Some("convert") if reply["error"]["error"] == "syntax error" => {
+            reply["error"] = Value::from("something in the schema is wrong");
+        }
+        _ => {}
+    }
+}
+
 /// The reply to `convert`, likewise.
 pub fn without_rows(reply: &mut Value) {
     if is_violation(&reply["error"]) {

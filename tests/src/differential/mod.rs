@@ -42,6 +42,10 @@ pub struct Difference {
     pub answers: String,
     /// Whether a server ended or stopped answering.
     pub ended: bool,
+    /// Whether that was the reference. It goes on with freed memory now and
+    /// then (a conversion or a monitor that fails halfway), and what comes of
+    /// that is chance.
+    pub reference_ended: bool,
 }
 
 impl fmt::Display for Difference {
@@ -119,10 +123,15 @@ fn tell(
         Ok(Some(answers)) => (answers, false),
         Err(error) => (format!("{error:#}"), true),
     };
+    let mut reference_ended = false;
+    for side in &mut player.sides {
+        reference_ended |= side.is_reference() && side.has_ended()?;
+    }
     Ok(Some(Difference {
         schema: schema.clone(),
         actions,
         answers,
         ended,
+        reference_ended,
     }))
 }

@@ -22,6 +22,8 @@ pub struct Player {
     pub schema: Schema,
     replicas: [Replicas; 2],
     restart_loses: bool,
+    /// How many replies were the same only without the order of members.
+    pub member_orders: usize,
 }
 
 /// How long a server may lag behind the other one.
@@ -42,6 +44,7 @@ impl Player {
             schema: schema.clone(),
             replicas: Default::default(),
             restart_loses: known::loses_rows_at_restart(schema),
+            member_orders: 0,
         })
     }
 
@@ -64,9 +67,15 @@ impl Player {
             for side in &mut self.sides {
                 side.collect()?;
             }
-            let rule = self.rule(action);
-            let answers = [normal(&self.sides[0], rule), normal(&self.sides[1], rule)];
+            let mut rule = self.rule(action);
+            let answers = self.answers(rule);
             if answers[0] == answers[1] {
+                break None;
+            }
+            rule.any_member_order = true;
+            let loose = self.answers(rule);
+            if loose[0] == loose[1] {
+                self.member_orders += 1;
                 break None;
             }
             // Nothing that is there already will go away.
@@ -112,10 +121,17 @@ impl Player {
                 .count()
         });
         if sent > 1 || replies.max() > Some(1) {
-            Rule::Merged
+            Rule {
+                merged: true,
+                ..Rule::default()
+            }
         } else {
-            Rule::Exact
+            Rule::default()
         }
+    }
+
+    fn answers(&self, rule: Rule) -> [[Value; CLIENTS]; 2] {
+        [normal(&self.sides[0], rule), normal(&self.sides[1], rule)]
     }
 
     /// Whether the two sides could still become the same: one that has fewer
@@ -144,8 +160,7 @@ impl Player {
                         replicas.apply(client, id, tables(&message), &self.schema);
                         continue;
                     }
-                    let number = message["id"].as_u64().unwrap_or_default() as usize;
-                    let Some(request) = side.requests.get(&number) else {
+                    let Some(request) = side.request(&message) else {
                         continue;
                     };
                     let method = request["method"].as_str().unwrap_or_default();

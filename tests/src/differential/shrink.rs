@@ -18,7 +18,12 @@ pub fn shrink(programs: [Program; 2], found: Difference, limit: Duration) -> Dif
             fewer.drain(from..(from + chunk).min(best.actions.len()));
             // One where a server ends is another story.
             match replay(programs, &best.schema, &fewer) {
-                Ok(Some(found)) if found.ended == best.ended => best = found,
+                Ok(Some(found))
+                    if found.ended == best.ended
+                        && found.reference_ended == best.reference_ended =>
+                {
+                    best = found
+                }
                 _ => from += chunk,
             }
         }

@@ -24,8 +24,10 @@ pub struct Side {
     pub symbols: Symbols,
     /// What each client received, in order.
     pub received: [Vec<Value>; CLIENTS],
-    /// Which client sent the request of each number.
-    pub requests: HashMap<usize, Value>,
+    /// The request of each number.
+    requests: HashMap<usize, Value>,
+    /// Whether a conversion has succeeded.
+    pub converted: bool,
     clients: [Option<Client>; CLIENTS],
     barriers: u64,
     server: Server,
@@ -46,6 +48,7 @@ impl Side {
             symbols: Symbols::default(),
             received: Default::default(),
             requests: HashMap::new(),
+            converted: false,
             clients: Default::default(),
             barriers: 0,
             server,
@@ -128,6 +131,9 @@ impl Side {
                         && let Some(number) = message["id"].as_u64()
                     {
                         self.symbols.learn(number as usize, &message);
+                        let request = self.requests.get(&(number as usize));
+                        self.converted |= request.is_some_and(|it| it["method"] == "convert")
+                            && !message["result"].is_null();
                     }
                     self.received[index].push(message);
                 }
@@ -162,6 +168,29 @@ impl Side {
     pub fn restart(&mut self) -> Result<()> {
         self.clients = Default::default();
         self.server.restart()
+    }
+
+    /// The request that a reply answers.
+    #[must_use]
+    pub fn request(&self, reply: &Value) -> Option<&Value> {
+        let number = reply["id"].as_u64()? as usize;
+        self.requests.get(&number)
+    }
+
+    /// Whether the process has ended by itself.
+    ///
+    /// # Errors
+    /// If the system cannot say.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        // Its connections may be closed a moment before.
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(self.server.ended()?.is_some())
+    }
+
+    /// Whether it is the reference.
+    #[must_use]
+    pub fn is_reference(&self) -> bool {
+        self.server.program() == Program::Reference
     }
 
     /// Whether it runs, and the end of its log.
