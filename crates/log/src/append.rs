@@ -237,14 +237,9 @@ impl Appender {
     }
 
     /// Goes on with a file that has just been renamed over the old one. Until the folder is synced
-    /// nothing can be appended, as a power cut could bring the old file back.
-    pub(crate) fn switch_to(
-        &mut self,
-        file: Arc<dyn LogFile>,
-        end: u64,
-        base: u64,
-    ) -> Result<(), LogError> {
-        let folder = folder_of(self.path());
+    /// nothing can be appended, as a power cut could bring the old file back; if that fails it
+    /// is tried again like every repair.
+    pub(crate) fn switch_to(&mut self, file: Arc<dyn LogFile>, end: u64, base: u64) {
         self.file = file;
         (self.end, self.synced, self.base) = (end, end, base);
         (self.tail, self.tail_at) = (Vec::new(), end / BLOCK * BLOCK);
@@ -254,11 +249,7 @@ impl Appender {
             // Without the block's bytes, repairs start at the end itself.
             Err(_) => self.tail_at = end,
         }
-        self.fs
-            .sync_folder(&folder)
-            .map_err(|e| LogError::io(&folder, "cannot sync the folder", e))?;
-        self.folder_unsynced = false;
-        Ok(())
+        self.repair_or_warn();
     }
 }
 

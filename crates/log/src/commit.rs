@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::compact::{self, Compacted, Compaction};
+use crate::compact::{self, Built, Compacted, Compaction, Unsettled};
 use crate::create::RecordWriter;
 use crate::queue::{Item, Queue};
 use crate::{Appender, Batch, LogError, RecordBuffer, Refused};
@@ -107,6 +107,7 @@ impl Log {
             unsynced_since: None,
             orphans: VecDeque::new(),
             compactor: None,
+            unsettled: None,
         };
         worker.publish();
         let thread = std::thread::Builder::new()
@@ -231,6 +232,8 @@ struct Worker {
     /// What waited in the queue when a round failed, to be failed behind it.
     orphans: VecDeque<Item>,
     compactor: Option<JoinHandle<()>>,
+    /// A compaction that is complete but for the folder's sync.
+    unsettled: Option<Unsettled>,
 }
 
 impl Worker {
@@ -247,7 +250,12 @@ impl Worker {
                 if let Some(compactor) = self.compactor.take() {
                     let _ = compactor.join();
                 }
-                return self.appender.sync();
+                let synced = self.appender.sync();
+                if let Some(unsettled) = self.unsettled.take() {
+                    let result = self.appender.repair();
+                    unsettled.settle(result, &self.compacting);
+                }
+                return synced;
             }
             if items.is_empty() {
                 self.sync_in_background();
@@ -261,6 +269,11 @@ impl Worker {
                 self.sync_in_background();
             }
             self.publish();
+            if !self.appender.needs_repair()
+                && let Some(unsettled) = self.unsettled.take()
+            {
+                unsettled.settle(Ok(()), &self.compacting);
+            }
         }
     }
 
@@ -307,7 +320,7 @@ impl Worker {
                 Item::Built(built) => {
                     let committed = self.commit(std::mem::take(&mut batches));
                     self.publish();
-                    compact::complete(built, &mut self.appender, &self.compacting);
+                    self.complete(built);
                     if let Err(error) = committed {
                         return self.fail_all(items, error);
                     }
@@ -400,8 +413,12 @@ impl Worker {
                 (compaction.done)(Err(error.clone()));
             }
             // Holds acknowledged records only: nothing to give up.
-            Item::Built(built) => compact::complete(built, &mut self.appender, &self.compacting),
+            Item::Built(built) => self.complete(built),
         }
+    }
+
+    fn complete(&mut self, built: Built) {
+        self.unsettled = compact::complete(built, &mut self.appender, &self.compacting);
     }
 }
 

@@ -102,8 +102,27 @@ pub(crate) fn start(
         .ok()
 }
 
+/// The new file is in place, but a power cut could bring the old one back: nobody is told before that
+/// has been put right.
+pub(crate) struct Unsettled {
+    compacted: Compacted,
+    done: CompactionDone,
+}
+
+impl Unsettled {
+    /// Tells how it ended.
+    pub(crate) fn settle(self, result: Result<(), LogError>, running: &AtomicBool) {
+        running.store(false, Ordering::Release);
+        (self.done)(result.map(|()| self.compacted).map_err(Arc::new));
+    }
+}
+
 /// Completes a compaction on the log's thread, between two rounds.
-pub(crate) fn complete(built: Built, appender: &mut Appender, running: &AtomicBool) {
+pub(crate) fn complete(
+    built: Built,
+    appender: &mut Appender,
+    running: &AtomicBool,
+) -> Option<Unsettled> {
     let Built { file, since, done } = built;
     let result = file.and_then(|(writer, file)| {
         exchange(writer, file, since, appender).inspect_err(|_| {
@@ -111,8 +130,14 @@ pub(crate) fn complete(built: Built, appender: &mut Appender, running: &AtomicBo
             let _ = appender.fs.remove(&temporary_name(appender.path()));
         })
     });
-    running.store(false, Ordering::Release);
-    done(result.map_err(Arc::new));
+    match result {
+        Ok(compacted) if appender.needs_repair() => return Some(Unsettled { compacted, done }),
+        result => {
+            running.store(false, Ordering::Release);
+            done(result.map_err(Arc::new));
+        }
+    }
+    None
 }
 
 fn exchange(
@@ -154,7 +179,7 @@ fn exchange(
                 e,
             )
         })?;
-    appender.switch_to(file, new_size, base)?;
+    appender.switch_to(file, new_size, base);
     Ok(Compacted {
         old_size,
         new_size,

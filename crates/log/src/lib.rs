@@ -32,6 +32,8 @@ mod reader;
 mod record;
 mod symlink;
 mod tail;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use append::Appender;
 pub use commit::{Log, Options, Status, SyncPolicy};
