@@ -1,4 +1,4 @@
-//! The history: recent commits, by which those who were away catch up.
+//! The history: what recent commits changed, by which those who were away catch up.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,18 @@ pub struct Commit {
     /// The contents after it.
     pub version: Version,
     /// What it changed.
-    pub changes: Changes,
+    pub changes: Arc<Changes>,
+}
+
+/// A commit without the contents, which would keep old versions in memory.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// The sequence number of the version that it made.
+    pub sequence: u64,
+    /// The transaction's id.
+    pub id: Uuid,
+    /// What it changed.
+    pub changes: Arc<Changes>,
 }
 
 /// The last commits of a database, bounded in number and in size.
@@ -22,7 +33,7 @@ pub struct Commit {
 /// As in the reference, at most 100 are kept, and no more values in them than the database has.
 #[derive(Debug, Default)]
 pub struct History {
-    commits: VecDeque<Arc<Commit>>,
+    commits: VecDeque<Past>,
     weight: usize,
 }
 
@@ -33,14 +44,18 @@ const MIN_WEIGHT: usize = 10_000;
 
 impl History {
     /// Adds the newest commit, and drops the oldest where the bounds ask for it.
-    pub fn push(&mut self, commit: Arc<Commit>) {
+    pub fn push(&mut self, commit: &Commit) {
         self.weight += commit.changes.weight();
         let values: usize = commit
             .version
             .tables()
             .map(|(id, table)| table.len() * commit.version.schema().table(id).columns.len())
             .sum();
-        self.commits.push_back(commit);
+        self.commits.push_back(Past {
+            sequence: commit.version.sequence(),
+            id: commit.version.id(),
+            changes: commit.changes.clone(),
+        });
         while self.commits.len() > MAX_COMMITS
             || self.commits.len() > 1 && self.weight > values.max(MIN_WEIGHT)
         {
@@ -52,18 +67,15 @@ impl History {
 
     /// The commits after the one with this id, oldest first; none if the history does not reach
     /// back to it.
-    pub fn after_id(&self, id: Uuid) -> Option<impl Iterator<Item = &Arc<Commit>>> {
-        let place = self
-            .commits
-            .iter()
-            .rposition(|commit| commit.version.id() == id)?;
+    pub fn after_id(&self, id: Uuid) -> Option<impl Iterator<Item = &Past>> {
+        let place = self.commits.iter().rposition(|commit| commit.id == id)?;
         Some(self.commits.iter().skip(place + 1))
     }
 
     /// The commits after the version with this sequence number, oldest first; none if the
     /// history does not reach back to it.
-    pub fn after_sequence(&self, sequence: u64) -> Option<impl Iterator<Item = &Arc<Commit>>> {
-        let first = self.commits.front()?.version.sequence();
+    pub fn after_sequence(&self, sequence: u64) -> Option<impl Iterator<Item = &Past>> {
+        let first = self.commits.front()?.sequence;
         if sequence + 1 < first {
             return None;
         }
@@ -84,10 +96,5 @@ impl History {
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
-    }
-
-    /// Rough count of the values in the commits.
-    pub fn weight(&self) -> usize {
-        self.weight
     }
 }

@@ -27,7 +27,7 @@ mod unique;
 pub mod version;
 
 pub use changes::{Changes, RowChange, TableChanges};
-pub use history::{Commit, History};
+pub use history::{Commit, History, Past};
 pub use monitor::Monitor;
 pub use reply::Reply;
 pub use row::Row;

@@ -103,7 +103,10 @@ impl Database {
         Arc::new_cyclic(|itself| Database {
             queue: Mutex::default(),
             writer: Mutex::new(writer),
-            committed: ArcSwap::from_pointee(Commit { version, changes }),
+            committed: ArcSwap::from_pointee(Commit {
+                version,
+                changes: changes.into(),
+            }),
             history: Mutex::default(),
             ordering,
             watcher,
@@ -233,7 +236,10 @@ impl Database {
             } => {
                 let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
                 writer.head = version.clone();
-                let commit = (!changes.is_empty()).then(|| Arc::new(Commit { version, changes }));
+                let commit = (!changes.is_empty()).then(|| {
+                    let changes = changes.into();
+                    Arc::new(Commit { version, changes })
+                });
                 let answer = job.answer;
                 let database = self.itself.clone();
                 let era = writer.era;
@@ -266,8 +272,9 @@ impl Database {
     }
 
     fn publish(&self, commit: Arc<Commit>) {
-        self.committed.store(commit.clone());
-        self.history.lock().push(commit);
+        // In this order: whoever sees the commit finds it in the history.
+        self.history.lock().push(&commit);
+        self.committed.store(commit);
         (self.watcher)();
     }
 
@@ -344,7 +351,7 @@ impl Database {
                 job.answer.canceled();
             }
             self.history.lock().clear();
-            let changes = Changes::none(version.schema().clone());
+            let changes = Changes::none(version.schema().clone()).into();
             let commit = Commit { version, changes };
             self.committed.store(Arc::new(commit));
             (self.watcher)();
@@ -366,6 +373,7 @@ impl Database {
         let (version, changes) = change(&writer.head)?;
         writer.head = version.clone();
         if !changes.is_empty() {
+            let changes = changes.into();
             self.publish(Arc::new(Commit { version, changes }));
         }
         drop(writer);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ovsdb::Uuid;
-use ovsdb_engine::{Changes, Commit, Monitor};
+use ovsdb_engine::{Changes, Commit, Monitor, Past};
 use parking_lot::Mutex;
 
 use crate::database::Database;
@@ -104,30 +104,32 @@ impl Group {
         });
         match commits {
             Some(commits) => {
-                for commit in commits {
-                    if commit.version.sequence() > new.sequence() {
-                        break;
-                    }
-                    let from = commit.version.sequence() - 1;
-                    self.push(state, from, &commit, &commit.changes);
+                let until = new.sequence();
+                for commit in commits.iter().take_while(|past| past.sequence <= until) {
+                    self.push(state, commit.sequence - 1, commit);
                 }
             }
             None => {
-                let changes = Changes::between(old, new);
-                self.push(state, old.sequence(), now, &changes);
+                let from = old.sequence();
+                let merged = Past {
+                    sequence: new.sequence(),
+                    id: new.id(),
+                    changes: Changes::between(old, new).into(),
+                };
+                self.push(state, from, &merged);
             }
         }
         state.last = now.clone();
     }
 
-    fn push(&self, state: &mut State, from: u64, commit: &Commit, changes: &Changes) {
-        let Some(updates) = self.monitor.update(changes) else {
+    fn push(&self, state: &mut State, from: u64, commit: &Past) {
+        let Some(updates) = self.monitor.update(&commit.changes) else {
             return;
         };
         let update = Update {
             from,
-            sequence: commit.version.sequence(),
-            id: commit.version.id(),
+            sequence: commit.sequence,
+            id: commit.id,
             updates: updates.into(),
         };
         state.bytes += update.updates.len();

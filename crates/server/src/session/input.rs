@@ -5,6 +5,9 @@ use ovsdb::json::{Document, Scanner, SyntaxError};
 /// What the buffer may keep when it is empty, in bytes.
 const KEEP: usize = 4 << 10;
 
+/// A message and its length in bytes.
+pub(super) type Framed<'a> = (Document<&'a [u8]>, usize);
+
 /// Bytes received and not yet handled.
 #[derive(Debug, Default)]
 pub(super) struct Input {
@@ -24,8 +27,8 @@ impl Input {
         self.bytes.len() - self.start
     }
 
-    /// The next message and its length in bytes, if all of it is there.
-    pub(super) fn next(&mut self) -> Result<Option<(Document<&[u8]>, usize)>, SyntaxError> {
+    /// The next message, if all of it is there.
+    pub(super) fn next(&mut self) -> Result<Option<Framed<'_>>, SyntaxError> {
         let Some(length) = self.scanner.scan(&self.bytes[self.start..])? else {
             return Ok(None);
         };

@@ -328,10 +328,11 @@ fn changes_after(served: &Served, since: Uuid) -> Option<(Arc<Commit>, Option<Ch
         if now.version.id() == since {
             return Some((now, None));
         }
-        let commits: Vec<_> = history.after_id(since)?.collect();
-        let last = commits.last().map_or(now, |last| Arc::clone(last));
-        let schema = last.version.schema().clone();
-        let changes = Changes::merge(schema, commits.iter().map(|commit| &commit.changes));
-        Some((last, Some(changes)))
+        let until = now.version.sequence();
+        let commits = history.after_id(since)?;
+        let commits = commits.take_while(|past| past.sequence <= until);
+        let schema = now.version.schema().clone();
+        let changes = Changes::merge(schema, commits.map(|past| &*past.changes));
+        Some((now, Some(changes)))
     })
 }

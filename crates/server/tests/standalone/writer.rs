@@ -126,7 +126,7 @@ pub fn execute(head: &Version, operations: &str) -> Executed {
     let commit = (!changes.is_empty()).then(|| {
         Arc::new(Commit {
             version: version.clone(),
-            changes,
+            changes: changes.into(),
         })
     });
     (version, commit, durable, comment)
