@@ -89,6 +89,11 @@ impl Scanner {
         }
     }
 
+    /// The memory of the index so far, in bytes.
+    pub fn memory(&self) -> usize {
+        self.tokens.len() * size_of::<Token>()
+    }
+
     /// True if nothing but white space has been seen.
     pub fn is_empty(&self) -> bool {
         self.state == State::Start

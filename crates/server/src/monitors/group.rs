@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ovsdb::Uuid;
+use ovsdb::{Schema, Uuid};
 use ovsdb_engine::{Changes, Commit, Monitor, Past};
 use parking_lot::Mutex;
 
@@ -50,16 +50,19 @@ type Initial = Option<(Arc<Commit>, Bytes)>;
 #[derive(Debug)]
 pub(crate) struct Group {
     monitor: Arc<Monitor>,
+    /// What the monitor was made for: it means nothing for versions of another schema.
+    schema: Arc<Schema>,
     state: Mutex<State>,
     /// Made once for all that ask at the same time.
     initial: tokio::sync::Mutex<Initial>,
 }
 
 impl Group {
-    pub(crate) fn new(monitor: Arc<Monitor>, now: Arc<Commit>) -> Group {
+    pub(crate) fn new(monitor: Arc<Monitor>, schema: Arc<Schema>, now: Arc<Commit>) -> Group {
         let sequence = now.version.sequence();
         Group {
             monitor,
+            schema,
             state: Mutex::new(State {
                 last: now,
                 since: sequence,
@@ -75,6 +78,11 @@ impl Group {
         &self.monitor
     }
 
+    /// True if the monitor was made for this schema.
+    pub(crate) fn fits(&self, schema: &Arc<Schema>) -> bool {
+        Arc::ptr_eq(&self.schema, schema)
+    }
+
     /// Makes the updates up to `now`. True if subscribers should hear of some.
     pub(crate) fn advance(&self, database: &Database, now: &Arc<Commit>) -> bool {
         let mut state = self.state.lock();
@@ -87,15 +95,8 @@ impl Group {
 
     fn advance_to(&self, state: &mut State, database: &Database, now: &Arc<Commit>) {
         let (old, new) = (&state.last.version, &now.version);
-        if old.sequence() >= new.sequence() {
-            return;
-        }
-        // Who subscribes meanwhile begins anew with the new schema.
-        if !Arc::ptr_eq(old.schema(), new.schema()) {
-            state.recent.clear();
-            state.bytes = 0;
-            state.since = new.sequence();
-            state.last = now.clone();
+        // After a conversion there is nothing to tell but that, which the sessions find out.
+        if old.sequence() >= new.sequence() || !self.fits(new.schema()) {
             return;
         }
         let commits = database.with_history(|history| {
@@ -156,6 +157,9 @@ impl Group {
         self.advance_to(&mut state, database, &now);
         let sequence = seen.version.sequence();
         let last = state.last.clone();
+        if !self.fits(last.version.schema()) || sequence >= last.version.sequence() {
+            return seen.clone();
+        }
         let first = state
             .recent
             .partition_point(|update| update.sequence <= sequence);
@@ -180,17 +184,20 @@ impl Group {
         last
     }
 
-    /// The contents to begin with, at a commit not older than the moment of asking.
-    pub(crate) async fn initial(&self, database: &Database) -> (Arc<Commit>, Bytes) {
+    /// The contents to begin with, at a commit not older than the moment of asking; none if the
+    /// schema is another one by now.
+    pub(crate) async fn initial(&self, database: &Database) -> Initial {
         let asked = database.committed();
         let mut initial = self.initial.lock().await;
-        if let Some((commit, contents)) = &*initial
+        if let Some((commit, _)) = &*initial
             && commit.version.sequence() >= asked.version.sequence()
-            && Arc::ptr_eq(commit.version.schema(), asked.version.schema())
         {
-            return (commit.clone(), contents.clone());
+            return initial.clone();
         }
         let now = database.committed();
+        if !self.fits(now.version.schema()) {
+            return None;
+        }
         let rows: usize = self
             .monitor
             .tables()
@@ -201,8 +208,8 @@ impl Group {
         } else {
             self.monitor.initial(&now.version).into()
         };
-        *initial = Some((now.clone(), contents.clone()));
-        (now, contents)
+        *initial = Some((now, contents));
+        initial.clone()
     }
 
     /// Gives the memory of initial contents back, unless they are being made.

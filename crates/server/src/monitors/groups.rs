@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use ovsdb::Schema;
 use ovsdb_engine::Monitor;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -37,10 +38,11 @@ impl Groups {
         self.news.notify_one();
     }
 
-    /// Joins the group of a monitor. `number` tells a session's subscriptions apart.
+    /// Joins the group of a monitor of a schema. `number` tells a session's subscriptions apart.
     pub(crate) fn subscribe(
         self: &Arc<Self>,
         monitor: Monitor,
+        schema: &Arc<Schema>,
         database: &Database,
         session: SessionId,
         number: u64,
@@ -48,10 +50,19 @@ impl Groups {
     ) -> Subscription {
         let mut members = self.members.lock();
         let monitor = Arc::new(monitor);
-        let member = members.entry(monitor.clone()).or_insert_with(|| Member {
-            group: Arc::new(Group::new(monitor, database.committed())),
+        let new_member = || Member {
+            group: Arc::new(Group::new(
+                monitor.clone(),
+                schema.clone(),
+                database.committed(),
+            )),
             subscribers: FxHashMap::default(),
-        });
+        };
+        let member = members.entry(monitor.clone()).or_insert_with(new_member);
+        // Those whose monitor looks the same but is for the schema of before hear of that anyway.
+        if !member.group.fits(schema) {
+            *member = new_member();
+        }
         let key = (session, number);
         member.subscribers.insert(key, mailbox.clone());
         Subscription {
@@ -129,6 +140,9 @@ impl Drop for Subscription {
         let Some(member) = members.get_mut(self.group.monitor()) else {
             return;
         };
+        if !Arc::ptr_eq(&member.group, &self.group) {
+            return;
+        }
         member.subscribers.remove(&self.key);
         if member.subscribers.is_empty() {
             members.remove(self.group.monitor());

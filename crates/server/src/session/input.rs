@@ -22,9 +22,9 @@ impl Input {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes wait.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.start
+    /// How many bytes of memory the message that is coming in takes, with its index.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.len() - self.start + self.scanner.memory()
     }
 
     /// The next message, if all of it is there.

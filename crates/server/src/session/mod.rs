@@ -27,8 +27,9 @@ use transactions::Transactions;
 
 /// Above this many bytes that wait to be sent, nothing more is read, and monitors wait.
 const HIGH_WATER: usize = 256 << 10;
-/// The longest message, in bytes.
-const MAX_MESSAGE: usize = 256 << 20;
+/// The most memory that a message may take while it comes in, in bytes: its text and an index of
+/// its values, which is larger than the text where those are short.
+const MAX_MESSAGE: usize = 512 << 20;
 /// From this many bytes on an unfinished message counts as large.
 const LARGE_MESSAGE: usize = 64 << 10;
 /// The most bytes of large unfinished messages in all sessions of a service.
@@ -200,21 +201,28 @@ impl Session {
         }
         loop {
             self.take_news(events)?;
+            let held_up = !self.goes_on();
             let handled = self.handle_input().await?;
             self.take_news(events)?;
-            if self.outbox.send(&self.stream)? {
-                self.probe.drained(Instant::now());
-            }
-            // A client that takes its answers at once may go on at once.
-            if handled == 0 || !self.wants_input() {
+            self.send()?;
+            self.send_answers()?;
+            // What held requests up may be over by now.
+            if !self.goes_on() || handled == 0 && !held_up {
                 break;
             }
         }
         if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
             self.flush_monitors()?;
-            self.outbox.send(&self.stream)?;
         }
+        self.send()?;
         self.input.tidy();
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Ending> {
+        if self.outbox.send(&self.stream)? {
+            self.probe.drained(Instant::now());
+        }
         Ok(())
     }
 
@@ -222,8 +230,13 @@ impl Session {
         !self.ending && self.outbox.len() < HIGH_WATER && self.transactions.take_more()
     }
 
+    /// The next request can be handled.
+    fn goes_on(&self) -> bool {
+        self.wants_input() && (!self.stalled || self.transactions.all_answered())
+    }
+
     fn interest(&self) -> Option<Interest> {
-        let read = self.wants_input() && !self.stalled;
+        let read = self.goes_on();
         let write = !self.outbox.is_empty();
         match (read, write) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -245,7 +258,7 @@ impl Session {
             Ok(0) => Err(Ending::Closed),
             Ok(_) => {
                 self.probe.received(Instant::now());
-                self.count_input(self.input.len())
+                self.count_input(self.input.memory())
                     .then_some(())
                     .ok_or_else(|| Ending::Because("too much unfinished input".to_owned()))
             }
@@ -269,7 +282,7 @@ impl Session {
 
     /// Handles the messages that are there; returns how many there were.
     async fn handle_input(&mut self) -> Result<usize, Ending> {
-        if self.stalled && !self.transactions.all_answered() {
+        if !self.goes_on() {
             return Ok(0);
         }
         self.stalled = false;
@@ -277,7 +290,7 @@ impl Session {
         let result = self.handle_messages(&mut input).await;
         self.input = input;
         if result.is_ok() {
-            self.count_input(self.input.len());
+            self.count_input(self.input.memory());
         }
         result
     }

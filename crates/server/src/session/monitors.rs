@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ovsdb::json::{Json, Kind, write};
-use ovsdb::{Error, Tag, Uuid, atom};
+use ovsdb::{Error, Schema, Tag, Uuid, atom};
 use ovsdb_engine::monitor::Format;
 use ovsdb_engine::{Changes, Commit, Monitor};
 
-use super::{Ending, HIGH_WATER, Request, Session, envelope};
-use crate::monitors::{Subscription, Update};
+use super::{Ending, Request, Session, envelope};
+use crate::monitors::{Group, Subscription, Update};
 use crate::outbox::Outbox;
 use crate::service::Served;
 
@@ -96,11 +96,6 @@ impl Session {
                 stale = true;
                 continue;
             }
-            // The rest comes when the client has taken what it has, as one difference.
-            if self.outbox.len() >= HIGH_WATER {
-                self.monitors.news = true;
-                break;
-            }
             let (outbox, id, format) = (&mut self.outbox, &monitor.id, monitor.format());
             let deliver = |update: &Update| notify(outbox, format, id, update.id, &update.updates);
             let group = monitor.subscription.group();
@@ -138,59 +133,44 @@ impl Session {
         let Some(served) = self.lookup(&request)? else {
             return Ok(());
         };
-        match self.parse_monitor(&served, request.params, format) {
-            Ok((id, monitor, since)) => {
-                let number = self.monitors.number();
-                let subscription = served.groups.subscribe(
-                    monitor,
-                    &served.database,
-                    self.id,
-                    number,
-                    &self.mailbox,
-                );
-                let begun = Begun {
-                    served,
-                    id,
-                    subscription,
-                };
-                self.begin_monitor(request.id.source(), begun, since).await
+        loop {
+            let schema = served.database.committed().version.schema().clone();
+            let parsed = self.parse_monitor(&schema, request.params, format);
+            let (id, monitor, since) = match parsed {
+                Ok(parsed) => parsed,
+                Err(error) => return self.error(request.id.source(), &error),
+            };
+            let number = self.monitors.number();
+            let (database, mailbox) = (&served.database, &self.mailbox);
+            let subscription = served
+                .groups
+                .subscribe(monitor, &schema, database, self.id, number, mailbox);
+            // None if the schema was changed this moment: then once more with the new one.
+            if let Some(first) = first_contents(&served, subscription.group(), since).await {
+                let request_id = request.id.source();
+                return self.begin_monitor(request_id, id, served, subscription, first);
             }
-            Err(error) => self.error(request.id.source(), &error),
         }
     }
 
-    /// Answers with the contents, or with what has changed since a transaction that is still known.
-    async fn begin_monitor(
+    fn begin_monitor(
         &mut self,
         request_id: &[u8],
-        begun: Begun,
-        since: Option<Uuid>,
+        id: String,
+        served: Arc<Served>,
+        subscription: Subscription,
+        first: First,
     ) -> Result<(), Ending> {
-        let Begun {
-            served,
-            id,
-            subscription,
-        } = begun;
-        let group = subscription.group();
-        let delta = since.and_then(|since| changes_after(&served, since));
-        let found = delta.is_some();
-        let (seen, updates) = match delta {
-            Some((commit, changes)) => {
-                let updates = changes.and_then(|changes| group.monitor().update(&changes));
-                let updates = updates.unwrap_or_else(|| b"{}".to_vec());
-                (commit, updates.into())
-            }
-            None => group.initial(&served.database).await,
-        };
         self.flush_monitors()?;
-        if group.monitor().format() == Format::Update3 {
-            let mut before = format!("[{found},").into_bytes();
+        let outbox = &mut self.outbox;
+        let (seen, updates) = (first.seen, &first.updates);
+        if subscription.group().monitor().format() == Format::Update3 {
+            let mut before = format!("[{},", first.found).into_bytes();
             write::uuid(&mut before, &seen.version.id());
             before.push(b',');
-            let outbox = &mut self.outbox;
-            envelope::shared_result(outbox, request_id, &before, &updates, b"]");
+            envelope::shared_result(outbox, request_id, &before, updates, b"]");
         } else {
-            envelope::shared_result(&mut self.outbox, request_id, b"", &updates, b"");
+            envelope::shared_result(outbox, request_id, b"", updates, b"");
         }
         self.monitors.all.push(SessionMonitor {
             id,
@@ -205,7 +185,7 @@ impl Session {
 
     fn parse_monitor(
         &self,
-        served: &Served,
+        schema: &Schema,
         params: Json<'_>,
         format: Format,
     ) -> Result<(String, Monitor, Option<Uuid>), Error> {
@@ -228,8 +208,7 @@ impl Session {
         if self.monitors.place(&canonical).is_some() {
             return Err(Error::syntax(id, "duplicate monitor ID"));
         }
-        let commit = served.database.committed();
-        let monitor = Monitor::parse(requests, format, commit.version.schema())?;
+        let monitor = Monitor::parse(requests, format, schema)?;
         let since = match params.element(3) {
             Some(since) if format == Format::Update3 => Some(parse_transaction_id(since)?),
             _ => None,
@@ -277,10 +256,10 @@ impl Session {
             notify(&mut self.outbox, format, &monitor.id, id, &updates.into());
         }
         let (served, mailbox) = (&monitor.served, &self.mailbox);
-        monitor.subscription =
-            served
-                .groups
-                .subscribe(new, &served.database, self.id, number, mailbox);
+        let (schema, database) = (version.schema(), &served.database);
+        monitor.subscription = served
+            .groups
+            .subscribe(new, schema, database, self.id, number, mailbox);
         // Commits since `seen` belong to the new group as well.
         self.monitors.news = true;
         Ok(())
@@ -304,11 +283,35 @@ impl Session {
     }
 }
 
-/// A monitor whose first answer has not been sent.
-struct Begun {
-    served: Arc<Served>,
-    id: String,
-    subscription: Subscription,
+/// What a monitor is answered.
+struct First {
+    /// Where it leaves the client.
+    seen: Arc<Commit>,
+    /// The transaction that the client asked about was found, and these are the changes since.
+    found: bool,
+    /// The contents or the changes.
+    updates: Bytes,
+}
+
+/// The contents, or what has changed since a transaction that is still known.
+async fn first_contents(served: &Served, group: &Group, since: Option<Uuid>) -> Option<First> {
+    let since = since.and_then(|since| changes_after(served, since));
+    if let Some((seen, changes)) = since
+        && group.fits(seen.version.schema())
+    {
+        let updates = changes.and_then(|changes| group.monitor().update(&changes));
+        return Some(First {
+            seen,
+            found: true,
+            updates: updates.unwrap_or_else(|| b"{}".to_vec()).into(),
+        });
+    }
+    let (seen, updates) = group.initial(&served.database).await?;
+    Some(First {
+        seen,
+        found: false,
+        updates,
+    })
 }
 
 fn parse_transaction_id(json: Json<'_>) -> Result<Uuid, Error> {

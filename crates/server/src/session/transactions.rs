@@ -8,7 +8,7 @@ use ovsdb::json::Json;
 use ovsdb::{Error, Tag, Uuid};
 use ovsdb_engine::{Context, Outcome, Transaction};
 
-use super::{Ending, Handled, Request, Session, envelope};
+use super::{Ending, HIGH_WATER, Handled, Request, Session, envelope};
 use crate::database::{Job, JobKey};
 use crate::locks::SessionId;
 use crate::mailbox::JobAnswer;
@@ -61,12 +61,14 @@ pub(super) struct Transactions {
     pending: VecDeque<Pending>,
     bytes: usize,
     blocked: Vec<Blocked>,
+    /// Answers of those that have waited.
+    late: VecDeque<(Vec<u8>, Answer)>,
 }
 
 impl Transactions {
     /// Every request has its answer, but for those that wait.
     pub(super) fn all_answered(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.late.is_empty()
     }
 
     /// There is room for another one.
@@ -88,19 +90,17 @@ impl Transactions {
         self.next_number
     }
 
-    /// Notes an answer. False if nobody waits for it any more.
-    fn answer(&mut self, number: u64, answer: Answer) -> bool {
-        let found = self.pending.iter_mut().find(|p| p.number == number);
-        match found {
-            Some(pending) => {
-                pending.answer = Some(answer);
-                true
-            }
-            None => false,
+    /// Notes an answer, unless nobody waits for it any more.
+    fn answer(&mut self, number: u64, answer: Answer) {
+        if let Some(pending) = self.pending.iter_mut().find(|p| p.number == number) {
+            pending.answer = Some(answer);
         }
     }
 
     fn next_answer(&mut self) -> Option<(Vec<u8>, Answer)> {
+        if let Some(late) = self.late.pop_front() {
+            return Some(late);
+        }
         self.pending.front()?.answer.as_ref()?;
         let pending = self.pending.pop_front()?;
         self.bytes -= pending.length;
@@ -342,18 +342,19 @@ impl Session {
     }
 
     fn finish(&mut self, number: u64, answer: Answer) -> Result<(), Ending> {
-        if let Some(blocked) = self.transactions.unblock(number) {
-            return self.send_answer(&blocked.id, answer);
+        match self.transactions.unblock(number) {
+            Some(blocked) => self.transactions.late.push_back((blocked.id, answer)),
+            None => self.transactions.answer(number, answer),
         }
-        if self.transactions.answer(number, answer) {
-            self.send_answers()?;
-        }
-        Ok(())
+        self.send_answers()
     }
 
-    /// Sends the answers that are due.
+    /// Sends the answers that are due, but no more than the client takes: with an answer goes
+    /// what its monitors have to say before it.
     pub(super) fn send_answers(&mut self) -> Result<(), Ending> {
-        while let Some((id, answer)) = self.transactions.next_answer() {
+        while self.outbox.len() < HIGH_WATER
+            && let Some((id, answer)) = self.transactions.next_answer()
+        {
             self.send_answer(&id, answer)?;
         }
         Ok(())
