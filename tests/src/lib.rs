@@ -9,4 +9,5 @@
 pub mod client;
 pub mod differential;
 pub mod process;
+pub mod witness;
 pub mod world;

@@ -47,6 +47,8 @@ pub struct Options {
     pub arguments: Vec<OsString>,
     /// More environment variables.
     pub environment: Vec<(OsString, OsString)>,
+    /// How many files the process may have open (`ulimit -n`).
+    pub file_limit: Option<u32>,
 }
 
 /// A running server, with a temporary folder that holds its sockets and logs.
@@ -204,7 +206,16 @@ impl Server {
             .create(true)
             .append(true)
             .open(self.output())?;
-        let mut command = Command::new(executable(self.program)?);
+        let executable = executable(self.program)?;
+        let mut command = match self.options.file_limit {
+            None => Command::new(executable),
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                shell.arg("-c").arg(script).arg(executable);
+                shell
+            }
+        };
         if self.program == Program::Ours {
             command.arg("ovsdb-server");
         }
@@ -349,6 +360,54 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// How much memory it has in use now.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let pages: u64 = self
+            .proc("statm")?
+            .split_whitespace()
+            .nth(1)
+            .context("statm without a second figure")?
+            .parse()?;
+        Ok(pages * rustix::param::page_size() as u64)
+    }
+
+    /// How much processor time it has used.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = self.proc("stat")?;
+        // The name in parentheses may hold spaces; user and system time are the
+        // 12th and 13th figure behind it.
+        let (_, rest) = stat.rsplit_once(')').context("stat without a name")?;
+        let ticks: Vec<u64> = rest
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        let ticks = ticks.iter().sum::<u64>() as f64;
+        let second = rustix::param::clock_ticks_per_second() as f64;
+        Ok(Duration::from_secs_f64(ticks / second))
+    }
+
+    /// How many files, sockets among them, it has open.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn open_files(&self) -> Result<usize> {
+        let pid = self.pid().context("the server does not run")?;
+        Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        let pid = self.pid().context("the server does not run")?;
+        Ok(fs::read_to_string(format!("/proc/{pid}/{file}"))?)
     }
 
     /// The folder of its sockets and logs, gone when the server is dropped.

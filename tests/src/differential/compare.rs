@@ -22,13 +22,14 @@ pub struct Rule {
 pub fn normal(side: &Side, rule: Rule) -> [Value; CLIENTS] {
     std::array::from_fn(|client| {
         // Whether a last notification is sent before a connection is closed
-        // is nobody's business.
+        // is nobody's business, nor who has a lock for that moment.
         let received = &side.received[client];
-        let merged = rule.merged || received.contains(&closed());
+        let ends = received.contains(&closed());
         let mut messages: Vec<Value> = received
             .iter()
             .filter_map(|message| one(side, message))
-            .filter(|message| !merged || !is_update(message))
+            .filter(|message| !ends || message.get("method").is_none())
+            .filter(|message| !rule.merged || !is_update(message))
             .collect();
         if rule.any_member_order {
             for message in &mut messages {

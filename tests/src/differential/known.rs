@@ -93,9 +93,14 @@ pub fn without_member_order(request: &Value, reply: &mut Value) {
                 let row = ["row", "rows"]
                     .iter()
                     .any(|name| operation.get(name).is_some());
-                let of_column = ["syntax error", "constraint violation", "unknown column"]
-                    .iter()
-                    .any(|error| result["error"] == *error);
+                let of_column = [
+                    "syntax error",
+                    "constraint violation",
+                    "unknown column",
+                    "ovsdb error",
+                ]
+                .iter()
+                .any(|error| result["error"] == *error);
                 if row && of_column {
                     *result = Value::from("one of its columns is wrong");
                 }
@@ -103,7 +108,7 @@ pub fn without_member_order(request: &Value, reply: &mut Value) {
         }
         Some("monitor" | "monitor_cond" | "monitor_cond_since" | "monitor_cond_change") => {
             let tables = params[2].as_object().map_or(0, serde_json::Map::len);
-            if tables > 1 && reply["error"]["error"] == "syntax error" {
+            if tables > 1 && !reply["error"].is_null() {
                 reply["error"] = Value::from("one of its tables is wrong");
             }
         }
