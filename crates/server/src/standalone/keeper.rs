@@ -110,7 +110,8 @@ impl Standalone {
         }
     }
 
-    /// Writes what waits, syncs, and closes the file. Blocks; not to be called by a `done`.
+    /// Writes what waits, syncs, and closes the file. A compaction or conversion under way is given
+    /// up, and so is what waits for it. Blocks; not to be called by a `done`.
     pub fn close(&self) -> Result<(), LogError> {
         // The first round may end with failed writes, which the second one tries again.
         for _ in 0..2 {

@@ -96,9 +96,10 @@ impl State {
         matches!(self.replacing, Some(Replacing::Conversion(..)))
     }
 
-    /// Nothing is on its way to the file.
+    /// Nothing is on its way to the file, or only behind a rewriting, which may take for ever where
+    /// the disk fails.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_log == 0 && self.overflow.is_empty()
+        self.in_log == 0 && (self.overflow.is_empty() || self.replacing.is_some())
     }
 
     /// Whether the log has work to get.

@@ -4,6 +4,7 @@ mod failing_disk;
 mod failures;
 mod files;
 mod order;
+mod power_cut;
 mod reference;
 mod replacing;
 mod start_up;

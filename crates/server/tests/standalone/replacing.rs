@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_engine::convert::convert;
+use ovsdb_log::testing::{Faults, SimulatedDisk, Writeback};
 use ovsdb_log::{Options, SyncPolicy};
 use ovsdb_server::ordering::Ordering;
+use ovsdb_server::standalone::File;
 
 use crate::failing_disk::{FailingDisk, Switches};
 use crate::writer::{POLICIES, SCHEMA, Writer, contents, in_file, options};
@@ -177,4 +179,37 @@ fn a_failed_conversion_leaves_everything_and_fails_what_stands_on_it() {
     writer.keeper.close().unwrap();
     drop(writer);
     assert_eq!(in_file(&path), expected);
+}
+
+#[test]
+fn a_conversion_is_told_when_it_cannot_be_undone_by_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    for gets_better in [true, false] {
+        let disk = SimulatedDisk::new(1, Writeback::InOrder);
+        let file = File::create_on(disk.mount(), &path, crate::writer::schema()).unwrap();
+        let mut writer = Writer::start(file, options(SyncPolicy::Always));
+        writer.insert(0);
+        writer.wait_for(1);
+        disk.set_faults(Faults {
+            folder_sync: 100,
+            ..Faults::default()
+        });
+        let old = disk.read(&path);
+        writer.head = convert(&writer.head, newer(), &mut Uuid::new_v4).unwrap();
+        let converted = replace(&writer);
+        writer.insert(1);
+        crate::writer::wait_until("renamed", || disk.read(&path) != old);
+        assert!(converted.recv_timeout(Duration::from_millis(20)).is_err());
+        if gets_better {
+            disk.set_faults(Faults::default());
+            converted.recv_timeout(WAIT).unwrap().unwrap();
+            assert_eq!(writer.wait_for(2)[1..], [(1, true)]);
+            writer.keeper.close().unwrap();
+        } else {
+            assert!(writer.keeper.close().is_err());
+            assert!(converted.recv_timeout(WAIT).unwrap().is_err());
+            assert_eq!(writer.wait_for(2)[1..], [(1, false)]);
+        }
+    }
 }

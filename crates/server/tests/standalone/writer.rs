@@ -9,7 +9,7 @@ use ovsdb::{Error, Schema, Uuid};
 use ovsdb_engine::record::write_contents;
 use ovsdb_engine::{Commit, Context, Outcome, Transaction, Version};
 use ovsdb_log::{Options, SyncPolicy};
-use ovsdb_server::ordering::{Ordering, Proposal};
+use ovsdb_server::ordering::{Done, Ordering, Proposal};
 use ovsdb_server::standalone::{File, Standalone};
 use parking_lot::Mutex;
 
@@ -60,21 +60,29 @@ impl Writer {
     /// Executes operations on the head and proposes what they change.
     pub fn propose(&mut self, operations: &str) -> u32 {
         let (version, commit, durable, comment) = execute(&self.head, operations);
-        self.head = version.clone();
-        let (ended, kept, number) = (self.ended.clone(), self.kept.clone(), self.next);
-        self.next += 1;
+        self.head = version;
+        let (done, number) = self.done();
         self.keeper.propose(Proposal {
             commit,
             comment,
             durable,
-            done: Box::new(move |result| {
-                if result.is_ok() {
-                    *kept.lock() = version;
-                }
-                ended.lock().push((number, result));
-            }),
+            done,
         });
         number
+    }
+
+    /// What to do when the head is kept, and the number under which it is told.
+    pub fn done(&mut self) -> (Done, u32) {
+        let (ended, kept, number) = (self.ended.clone(), self.kept.clone(), self.next);
+        let version = self.head.clone();
+        self.next += 1;
+        let done = move |result: Result<(), Error>| {
+            if result.is_ok() {
+                *kept.lock() = version;
+            }
+            ended.lock().push((number, result));
+        };
+        (Box::new(done), number)
     }
 
     pub fn insert(&mut self, n: u32) -> u32 {
