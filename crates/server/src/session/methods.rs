@@ -15,13 +15,13 @@ impl Session {
     pub(super) async fn request(&mut self, request: Request<'_>) -> Result<Handled, Ending> {
         match request.method {
             "transact" => return self.transact(request),
+            // All others may depend on what was asked before, and are answered in order anyway.
+            _ if !self.transactions.all_answered() => return Ok(Handled::Later),
             "echo" => {
                 let id = request.id.source();
                 envelope::result(&mut self.outbox, id, request.params.source());
                 return Ok(Handled::Yes);
             }
-            // All others may depend on what was asked before.
-            _ if !self.transactions.all_answered() => return Ok(Handled::Later),
             "convert" => return self.convert(request),
             _ => {}
         }

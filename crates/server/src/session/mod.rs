@@ -29,7 +29,7 @@ use transactions::Transactions;
 const HIGH_WATER: usize = 256 << 10;
 /// The most memory that a message may take while it comes in, in bytes: its text and an index of
 /// its values, which is larger than the text where those are short.
-const MAX_MESSAGE: usize = 512 << 20;
+const MAX_MESSAGE: usize = 256 << 20;
 /// From this many bytes on an unfinished message counts as large.
 const LARGE_MESSAGE: usize = 64 << 10;
 /// The most bytes of large unfinished messages in all sessions of a service.
