@@ -206,6 +206,8 @@ fn two_thousand_connections_are_served() -> Result<()> {
         ..Options::default()
     })?;
     let mut witness = Witness::start(&server)?;
+    // Its connections have been accepted when it has heard something.
+    witness.check()?;
     let before = (server.open_files()?, server.resident_bytes()?);
     let mut clients = Vec::new();
     for index in 0..COUNT {
