@@ -36,11 +36,16 @@ pub fn write_changes(
     comment: Option<&str>,
 ) -> bool {
     let begin = out.len();
-    write_head(out, date, comment);
+    let form = if fits_as_difference(changes) {
+        Form::Differences
+    } else {
+        Form::Values
+    };
+    write_head(out, date, comment, form);
     let mut lasting = false;
     for table in &changes.tables {
         let schema = changes.schema.table(table.table);
-        let mut rows = RowList::new(out, &schema.name);
+        let mut rows = RowList::new(out, &schema.name, form);
         for row in &table.rows {
             rows.change(row, schema);
         }
@@ -53,12 +58,42 @@ pub fn write_changes(
     lasting
 }
 
+/// How modified columns are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Differences,
+    Values,
+}
+
+/// False if a difference has more elements than its column allows: the reference (3.1) writes such
+/// records and cannot read them.
+fn fits_as_difference(changes: &Changes) -> bool {
+    changes.tables.iter().all(|table| {
+        let schema = changes.schema.table(table.table);
+        let bounded = schema.own_columns().filter(|(_, column)| {
+            let max = column.column_type.max;
+            column.persistent && max != u32::MAX && (max > 1 || column.column_type.is_map())
+        });
+        let bounded: Vec<_> = bounded.collect();
+        bounded.is_empty()
+            || table.rows.iter().all(|row| match (&row.old, &row.new) {
+                (Some(old), Some(new)) => bounded.iter().all(|(id, column)| {
+                    let (old, new) = (old.get(*id), new.get(*id));
+                    let column_type = &column.column_type;
+                    old == new
+                        || Datum::diff(old, new, column_type).len() <= column_type.max as usize
+                }),
+                _ => true,
+            })
+    })
+}
+
 /// Appends a record that makes the whole contents from nothing.
 pub fn write_contents(out: &mut Vec<u8>, version: &Version, date: u64, comment: Option<&str>) {
-    write_head(out, date, comment);
+    write_head(out, date, comment, Form::Differences);
     for (id, table) in version.tables() {
         let schema = version.schema().table(id);
-        let mut rows = RowList::new(out, &schema.name);
+        let mut rows = RowList::new(out, &schema.name, Form::Differences);
         for row in table.rows() {
             rows.insert(row, schema);
         }
@@ -67,7 +102,7 @@ pub fn write_contents(out: &mut Vec<u8>, version: &Version, date: u64, comment: 
     out.push(b'}');
 }
 
-fn write_head(out: &mut Vec<u8>, date: u64, comment: Option<&str>) {
+fn write_head(out: &mut Vec<u8>, date: u64, comment: Option<&str>, form: Form) {
     out.push(b'{');
     if let Some(comment) = comment {
         out.extend_from_slice(b"\"_comment\":");
@@ -76,7 +111,9 @@ fn write_head(out: &mut Vec<u8>, date: u64, comment: Option<&str>) {
     }
     out.extend_from_slice(b"\"_date\":");
     write::integer(out, i64::try_from(date).unwrap_or(i64::MAX));
-    out.extend_from_slice(b",\"_is_diff\":true");
+    if form == Form::Differences {
+        out.extend_from_slice(b",\"_is_diff\":true");
+    }
 }
 
 /// The rows of one table; the table's member appears with the first row.
@@ -84,14 +121,16 @@ struct RowList<'a> {
     out: &'a mut Vec<u8>,
     table: &'a str,
     rows: usize,
+    form: Form,
 }
 
 impl<'a> RowList<'a> {
-    fn new(out: &'a mut Vec<u8>, table: &'a str) -> Self {
+    fn new(out: &'a mut Vec<u8>, table: &'a str, form: Form) -> Self {
         RowList {
             out,
             table,
             rows: 0,
+            form,
         }
     }
 
@@ -150,10 +189,16 @@ impl<'a> RowList<'a> {
                 self.out.push(b'{');
                 begun = true;
             }
-            let diff = Datum::diff(old.get(id), new.get(id), &column.column_type);
             write::string(self.out, &column.name);
             self.out.push(b':');
-            diff.write_json(self.out, &column.column_type, Reals::Exact);
+            let (column_type, new) = (&column.column_type, new.get(id));
+            match self.form {
+                Form::Differences => {
+                    let difference = Datum::diff(old.get(id), new, column_type);
+                    difference.write_json(self.out, column_type, Reals::Exact);
+                }
+                Form::Values => new.write_json(self.out, column_type, Reals::Exact),
+            }
         }
         if begun {
             self.out.push(b'}');
