@@ -1,7 +1,7 @@
 //! What several clients do, one after the other: random requests of every
 //! method, most of them right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
@@ -52,6 +52,7 @@ pub struct Generator {
     requests: HashMap<usize, Value>,
     waiting: BTreeMap<usize, usize>,
     monitors: Vec<(usize, Value, Vec<String>)>,
+    next: VecDeque<(usize, &'static str, Value)>,
 }
 
 const MONITORS: [&str; 3] = ["monitor", "monitor_cond", "monitor_cond_since"];
@@ -67,11 +68,15 @@ impl Generator {
             requests: HashMap::new(),
             waiting: BTreeMap::new(),
             monitors: Vec::new(),
+            next: VecDeque::new(),
         }
     }
 
     /// The next action on a database of this schema.
     pub fn next(&mut self, schema: &Schema) -> Action {
+        if let Some((client, method, params)) = self.next.pop_front() {
+            return self.send(client, method, params);
+        }
         let client = self.random.usize(..CLIENTS);
         if self.waiting.len() > 4 {
             let index = self.random.usize(..self.waiting.len());
@@ -307,8 +312,10 @@ impl Generator {
         let message = json!({"method": method, "params": params, "id": id});
         let text = message.to_string();
         if method == "transact" {
-            self.requests.insert(number, params);
             self.waiting.insert(number, client);
+        }
+        if method == "transact" || method == "monitor_cond_change" {
+            self.requests.insert(number, params);
         }
         Action::Send {
             client,
@@ -351,6 +358,13 @@ impl Generator {
         let Some(params) = self.requests.remove(&number) else {
             return;
         };
+        if message["error"].is_object() && params[2].is_object() {
+            // Which tables of a refused change of conditions have changed depends
+            // on the reference's order of tables.
+            for id in [&params[0], &params[1]] {
+                self.next.push_back((client, "monitor_cancel", json!([id])));
+            }
+        }
         let results = message["result"].as_array().map_or(&[][..], Vec::as_slice);
         let failed = |result: &Value| result["error"].is_string();
         if results.iter().any(failed) {
