@@ -101,8 +101,15 @@ pub fn without_member_order(request: &Value, reply: &mut Value) {
                 ]
                 .iter()
                 .any(|error| result["error"] == *error);
+                // A mutation of several rows may be out of the type's range in
+                // one and out of the column's in another.
+                let of_row = ["range error", "constraint violation"]
+                    .iter()
+                    .any(|error| result["error"] == *error);
                 if row && of_column {
                     *result = Value::from("one of its columns is wrong");
+                } else if operation["op"] == "mutate" && of_row {
+                    *result = Value::from("one of its rows cannot be mutated");
                 }
             }
         }

@@ -134,19 +134,23 @@ impl Maker<'_> {
         Value::Object(row)
     }
 
-    /// The `where` of an operation or of a monitor.
-    pub fn condition(&mut self, table: &Table) -> Value {
+    fn condition(&mut self, table: &Table) -> Value {
+        self.condition_on(table, &|_| true)
+    }
+
+    /// A `where` on columns for which `usable` holds.
+    pub fn condition_on(&mut self, table: &Table, usable: &dyn Fn(&str) -> bool) -> Value {
         let clauses = match self.random.u8(0..10) {
             0 => 0,
             1..8 => 1,
             _ => 2,
         };
-        (0..clauses).map(|_| self.clause(table)).collect()
+        (0..clauses).map(|_| self.clause(table, usable)).collect()
     }
 
-    fn clause(&mut self, table: &Table) -> Value {
+    fn clause(&mut self, table: &Table, usable: &dyn Fn(&str) -> bool) -> Value {
         match self.random.u8(0..20) {
-            0..6 => {
+            0..6 if usable("_uuid") => {
                 let function = *pick(
                     self.random,
                     &["==", "==", "==", "!=", "includes", "excludes"],
@@ -163,6 +167,9 @@ impl Maker<'_> {
             _ => {}
         }
         let column = pick(self.random, &table.columns);
+        if !usable(&column.name) {
+            return json!(self.random.bool());
+        }
         let ordered = matches!(column.key.atomic, Atomic::Integer | Atomic::Real)
             && (column.is_scalar() || column.is_optional());
         let function = if ordered || self.random.u8(0..30) == 0 {

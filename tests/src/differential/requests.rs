@@ -1,7 +1,7 @@
 //! What several clients do, one after the other: random requests of every
 //! method, most of them right.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::damage::damage;
 use super::known;
 use super::operations::{LOCKS, Maker};
-use super::schema::Schema;
+use super::schema::{Schema, Table};
 use super::value::{Rows, misfit, pick};
 
 /// How many clients there are.
@@ -51,7 +51,13 @@ pub struct Generator {
     rows: Rows,
     requests: HashMap<usize, Value>,
     waiting: BTreeMap<usize, usize>,
-    monitors: Vec<(usize, Value, Vec<String>)>,
+    /// Client, id, and the columns of each table.
+    monitors: Vec<(usize, Value, BTreeMap<String, BTreeSet<String>>)>,
+    /// Only the first client has a monitor, and only one at a time. Then its
+    /// conditions may be on columns that it does not ask for. Otherwise 3.1 looks
+    /// for them in another monitor of the same columns, which need not have them.
+    lone: bool,
+    next: VecDeque<(usize, &'static str, Value)>,
 }
 
 const MONITORS: [&str; 3] = ["monitor", "monitor_cond", "monitor_cond_since"];
@@ -59,19 +65,24 @@ const MONITORS: [&str; 3] = ["monitor", "monitor_cond", "monitor_cond_since"];
 impl Generator {
     /// A generator that goes on from this chance.
     #[must_use]
-    pub fn new(random: Rng) -> Self {
+    pub fn new(mut random: Rng) -> Self {
         Self {
+            lone: random.u8(0..3) == 0,
             random,
             number: 0,
             rows: Rows::default(),
             requests: HashMap::new(),
             waiting: BTreeMap::new(),
             monitors: Vec::new(),
+            next: VecDeque::new(),
         }
     }
 
     /// The next action on a database of this schema.
     pub fn next(&mut self, schema: &Schema) -> Action {
+        if let Some((client, method, params)) = self.next.pop_front() {
+            return self.send(client, method, params);
+        }
         let client = self.random.usize(..CLIENTS);
         if self.waiting.len() > 4 {
             let index = self.random.usize(..self.waiting.len());
@@ -106,10 +117,12 @@ impl Generator {
     fn one(&mut self, client: usize, schema: &Schema) -> Action {
         let kind = self.random.u8(0..100);
         let (method, mut params, converts_to) = self.request(client, schema, kind);
-        if self.random.u8(0..12) == 0 {
+        let of_monitor = method.starts_with("monitor") && params[0] != "_Server";
+        if self.random.u8(0..12) == 0 && !(self.lone && of_monitor) {
             damage(&mut self.random, &mut params);
         }
-        if known::is_avoided(method, &params) {
+        let second = self.lone && of_monitor && client != 0;
+        if second || known::is_avoided(method, &params) {
             return self.send(client, "echo", json!(["instead"]));
         }
         let mut action = self.send(client, method, params);
@@ -188,52 +201,19 @@ impl Generator {
         if !own.is_empty() && self.random.u8(0..8) != 0 {
             return (*pick(&mut self.random, &own)).clone();
         }
-        pick(&mut self.random, &monitor_ids()).clone()
+        self.new_monitor_id()
     }
 
     fn monitor(&mut self, client: usize, schema: &Schema, method: &str) -> Value {
-        let id = pick(&mut self.random, &monitor_ids()).clone();
+        let id = self.new_monitor_id();
         let mut tables = Map::new();
+        let mut visible = BTreeMap::new();
         for table in &schema.tables {
             if self.random.u8(0..3) == 0 {
                 continue;
             }
-            let count = if self.random.u8(0..6) == 0 { 2 } else { 1 };
-            let mut requests: Vec<Value> = Vec::new();
-            for part in 0..count {
-                let mut maker = Maker {
-                    random: &mut self.random,
-                    schema,
-                    rows: &mut self.rows,
-                };
-                let mut request = Map::new();
-                if count == 2 {
-                    // Two requests that share a column are refused: mostly they do not.
-                    let names: Vec<&String> = table
-                        .columns
-                        .iter()
-                        .enumerate()
-                        .filter(|(index, _)| index % 2 == part || maker.random.u8(0..30) == 0)
-                        .map(|(_, column)| &column.name)
-                        .collect();
-                    request.insert("columns".into(), json!(names));
-                } else if maker.random.u8(0..3) != 0 {
-                    request.insert("columns".into(), maker.columns(table));
-                }
-                if method != "monitor" && maker.random.u8(0..3) != 0 {
-                    request.insert("where".into(), maker.condition(table));
-                }
-                if maker.random.u8(0..4) == 0 {
-                    let mut select = Map::new();
-                    for kind in ["initial", "insert", "delete", "modify"] {
-                        if maker.random.bool() {
-                            select.insert(kind.into(), json!(maker.random.bool()));
-                        }
-                    }
-                    request.insert("select".into(), select.into());
-                }
-                requests.push(request.into());
-            }
+            let requests = self.table_requests(schema, table, method);
+            visible.insert(table.name.clone(), visible_columns(&requests, table));
             let requests = match &requests[..] {
                 [one] if self.random.bool() => one.clone(),
                 _ => Value::Array(requests),
@@ -243,8 +223,7 @@ impl Generator {
         if self.random.u8(0..20) == 0 {
             tables.insert("nosuch".into(), json!([{}]));
         }
-        let names = tables.keys().cloned().collect();
-        self.monitors.push((client, id.clone(), names));
+        self.monitors.push((client, id.clone(), visible));
         let database = if self.random.u8(0..30) == 0 {
             "nosuch"
         } else {
@@ -260,19 +239,74 @@ impl Generator {
         params
     }
 
+    /// The monitor requests of one table: one, or two that share no column.
+    fn table_requests(&mut self, schema: &Schema, table: &Table, method: &str) -> Vec<Value> {
+        let count = if self.random.u8(0..6) == 0 { 2 } else { 1 };
+        let mut maker = Maker {
+            random: &mut self.random,
+            schema,
+            rows: &mut self.rows,
+        };
+        let mut requests: Vec<Value> = Vec::new();
+        for part in 0..count {
+            let mut request = json!({});
+            if count == 2 {
+                // Two requests that share a column are refused.
+                let mut names: Vec<&str> = Vec::new();
+                for (index, column) in table.columns.iter().enumerate() {
+                    if index % 2 == part || maker.random.u8(0..30) == 0 {
+                        names.push(&column.name);
+                    }
+                }
+                request["columns"] = json!(names);
+            } else if maker.random.u8(0..3) != 0 {
+                request["columns"] = maker.columns(table);
+            }
+            if maker.random.u8(0..4) == 0 {
+                let mut select = Map::new();
+                for kind in ["initial", "insert", "delete", "modify"] {
+                    if maker.random.bool() {
+                        select.insert(kind.into(), json!(maker.random.bool()));
+                    }
+                }
+                request["select"] = select.into();
+            }
+            requests.push(request);
+        }
+        let visible = visible_columns(&requests, table);
+        let lone = self.lone;
+        for request in &mut requests {
+            if method != "monitor" && maker.random.u8(0..3) != 0 {
+                let usable = |column: &str| lone || visible.contains(column);
+                request["where"] = maker.condition_on(table, &usable);
+            }
+        }
+        requests
+    }
+
+    fn new_monitor_id(&mut self) -> Value {
+        if self.lone {
+            return json!("m0");
+        }
+        pick(&mut self.random, &monitor_ids()).clone()
+    }
+
     fn condition_change(&mut self, client: usize, schema: &Schema) -> Value {
         let id = self.monitor_id(client);
         let new = if self.random.u8(0..6) == 0 {
-            pick(&mut self.random, &monitor_ids()).clone()
+            self.new_monitor_id()
         } else {
             id.clone()
         };
+        let known = self
+            .monitors
+            .iter()
+            .find(|(of, known, _)| *of == client && *known == id);
+        let visible = known.map(|(.., tables)| tables.clone()).unwrap_or_default();
         let mut tables = Map::new();
         for table in &schema.tables {
-            let known = self.monitors.iter().any(|(of, known, tables)| {
-                *of == client && *known == id && tables.contains(&table.name)
-            });
-            if !known && self.random.u8(0..20) != 0 || self.random.u8(0..4) == 0 {
+            let columns = visible.get(&table.name);
+            if columns.is_none() && self.random.u8(0..20) != 0 || self.random.u8(0..4) == 0 {
                 continue;
             }
             let mut maker = Maker {
@@ -280,11 +314,14 @@ impl Generator {
                 schema,
                 rows: &mut self.rows,
             };
+            let lone = self.lone;
+            let usable =
+                |column: &str| lone || columns.is_some_and(|columns| columns.contains(column));
             let request = match maker.random.u8(0..8) {
                 0 => json!({}),
                 1 => json!([{"where": [true]}]),
                 2 => json!([{"where": [false]}]),
-                _ => json!([{"where": maker.condition(table)}]),
+                _ => json!([{"where": maker.condition_on(table, &usable)}]),
             };
             tables.insert(table.name.clone(), request);
         }
@@ -307,8 +344,10 @@ impl Generator {
         let message = json!({"method": method, "params": params, "id": id});
         let text = message.to_string();
         if method == "transact" {
-            self.requests.insert(number, params);
             self.waiting.insert(number, client);
+        }
+        if method == "transact" || method == "monitor_cond_change" {
+            self.requests.insert(number, params);
         }
         Action::Send {
             client,
@@ -351,6 +390,13 @@ impl Generator {
         let Some(params) = self.requests.remove(&number) else {
             return;
         };
+        if message["error"].is_object() && params[2].is_object() {
+            // Which tables of a refused change of conditions have changed depends
+            // on the reference's order of tables.
+            for id in [&params[0], &params[1]] {
+                self.next.push_back((client, "monitor_cancel", json!([id])));
+            }
+        }
         let results = message["result"].as_array().map_or(&[][..], Vec::as_slice);
         let failed = |result: &Value| result["error"].is_string();
         if results.iter().any(failed) {
@@ -395,6 +441,24 @@ const GARBAGE: [&str; 16] = [
     "{\"method\":\"echo\",\"params\":[1e400],\"id\":\"large\"}",
     "{\"method\":\"echo\",\"params\":[nonsense],\"id\":\"n\"}",
 ];
+
+/// The columns that requests ask for.
+fn visible_columns(requests: &[Value], table: &Table) -> BTreeSet<String> {
+    let mut visible = BTreeSet::new();
+    for request in requests {
+        match request["columns"].as_array() {
+            Some(names) => {
+                visible.extend(
+                    names
+                        .iter()
+                        .filter_map(|name| Some(name.as_str()?.to_owned())),
+                );
+            }
+            None => visible.extend(table.columns.iter().map(|column| column.name.clone())),
+        }
+    }
+    visible
+}
 
 fn monitor_ids() -> [Value; 4] {
     [json!("m0"), json!("m1"), json!(7), json!(["a", null])]
