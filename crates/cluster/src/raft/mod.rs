@@ -1,0 +1,10 @@
+//! openraft with OVSDB's notions: which types it works with.
+
+mod leader_id;
+mod types;
+
+pub use leader_id::LeaderId;
+pub use types::{
+    Command, Done, LogId, NoMembers, RaftEntry, TypeConfig, from_raft, membership_of, servers_of,
+    to_raft,
+};
