@@ -378,10 +378,7 @@ impl Session {
     fn take_event(&mut self, event: Event) -> Result<(), Ending> {
         match event {
             Event::Done { number, results } => self.transaction_done(number, results),
-            Event::Blocked { number, timeout } => {
-                self.transactions.block(number, timeout);
-                self.send_answers()
-            }
+            Event::Blocked { number, timeout } => self.transaction_blocked(number, timeout),
             Event::Canceled { number } => self.transaction_canceled(number),
             Event::Converted { number, result } => self.conversion_done(number, result),
             Event::Lock { method, name } => {

@@ -44,6 +44,8 @@ struct Pending {
     served: Arc<Served>,
     arrived: Instant,
     answer: Option<Answer>,
+    /// The client has canceled it, which is of effect if it is found to wait.
+    canceled: bool,
 }
 
 /// A transaction that waits for the database to change.
@@ -86,6 +88,7 @@ impl Transactions {
             served: served.clone(),
             arrived,
             answer: None,
+            canceled: false,
         });
         self.next_number
     }
@@ -107,13 +110,11 @@ impl Transactions {
         Some((pending.id, pending.answer?))
     }
 
-    /// A transaction waits: others need not be answered behind it.
-    pub(super) fn block(&mut self, number: u64, timeout: Option<u64>) {
-        let Some(place) = self.pending.iter().position(|p| p.number == number) else {
-            return;
-        };
-        let Some(pending) = self.pending.remove(place) else {
-            return;
+    /// A transaction waits: others need not be answered behind it. True if it was canceled.
+    fn block(&mut self, number: u64, timeout: Option<u64>) -> bool {
+        let place = self.pending.iter().position(|p| p.number == number);
+        let Some(pending) = place.and_then(|place| self.pending.remove(place)) else {
+            return false;
         };
         self.bytes -= pending.length;
         let deadline =
@@ -124,6 +125,7 @@ impl Transactions {
             served: pending.served,
             deadline,
         });
+        pending.canceled
     }
 
     fn unblock(&mut self, number: u64) -> Option<Blocked> {
@@ -168,6 +170,10 @@ impl Session {
         if self.is_blocked(request.id) {
             self.syntax_error(&request, "duplicate request ID")?;
             return Ok(Handled::Yes);
+        }
+        // It may be found to wait, and then its id is taken.
+        if self.is_pending(request.id) {
+            return Ok(Handled::Later);
         }
         if request.length >= LARGE_REQUEST {
             tokio::task::block_in_place(|| self.transact_in(&request, served))
@@ -294,25 +300,54 @@ impl Session {
         }
     }
 
+    fn is_pending(&self, id: Json<'_>) -> bool {
+        let pending = &self.transactions.pending;
+        pending.iter().any(|p| p.id == id.source())
+    }
+
     /// Ends a waiting transaction (RFC 7047 section 4.1.4).
     pub(super) fn cancel(&mut self, params: Json<'_>) -> Result<(), Ending> {
         let (1, Some(id)) = (params.len(), params.element(0)) else {
             return Ok(());
         };
         let canonical = id.canonical();
-        let blocked = &self.transactions.blocked;
-        let Some(blocked) = blocked.iter().find(|b| same(&b.id, id, &canonical)) else {
+        let transactions = &mut self.transactions;
+        let blocked = transactions.blocked.iter();
+        if let Some(blocked) = blocked.into_iter().find(|b| same(&b.id, id, &canonical)) {
+            let number = blocked.number;
+            return self.cancel_blocked(number);
+        }
+        let mut pending = transactions.pending.iter_mut();
+        if let Some(pending) = pending.find(|p| same(&p.id, id, &canonical)) {
+            pending.canceled = true;
+        }
+        Ok(())
+    }
+
+    fn cancel_blocked(&mut self, number: u64) -> Result<(), Ending> {
+        let mut blocked = self.transactions.blocked.iter();
+        let Some(blocked) = blocked.find(|b| b.number == number) else {
             return Ok(());
         };
-        let key = JobKey {
-            session: self.id,
-            number: blocked.number,
-        };
+        let session = self.id;
+        let key = JobKey { session, number };
         // It may have ended this very moment: then it is answered as usual.
         if !blocked.served.database.forget(|other| other == key) {
             return Ok(());
         }
-        self.transaction_canceled(key.number)
+        self.transaction_canceled(number)
+    }
+
+    /// A transaction is found to wait.
+    pub(super) fn transaction_blocked(
+        &mut self,
+        number: u64,
+        timeout: Option<u64>,
+    ) -> Result<(), Ending> {
+        if self.transactions.block(number, timeout) {
+            self.cancel_blocked(number)?;
+        }
+        self.send_answers()
     }
 
     pub(super) fn transaction_done(&mut self, number: u64, results: Vec<u8>) -> Result<(), Ending> {
