@@ -2,6 +2,7 @@
 
 mod cluster;
 mod damage;
+mod node;
 mod power;
 mod records;
 mod rules;

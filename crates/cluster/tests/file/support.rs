@@ -145,16 +145,28 @@ pub fn contents(state: &Replayed) -> String {
     let Origin::Snapshot(snapshot) = &state.header.origin else {
         panic!("no snapshot");
     };
+    let entries: Vec<Arc<Entry>> = state.entries.iter().cloned().collect();
+    dump(&version_of(snapshot, &entries))
+}
+
+/// The same as a snapshot's data.
+pub fn data_of(snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let version = version_of(snapshot, entries);
+    ovsdb_cluster::file::create::write_data(&mut out, &version, 1_700_000_000_000, None);
+    out
+}
+
+fn version_of(snapshot: &Snapshot, entries: &[Arc<Entry>]) -> Version {
     let mut version = Version::empty(schema());
-    let entries = state.entries.iter().map(|entry| &entry.payload);
-    let entries = entries.filter_map(|payload| match payload {
+    let entries = entries.iter().filter_map(|entry| match &entry.payload {
         Payload::Data { data, .. } => Some(data),
         _ => None,
     });
     for data in [&snapshot.data].into_iter().chain(entries) {
         version = apply(version, data);
     }
-    dump(&version)
+    version
 }
 
 fn apply(version: Version, data: &Bytes) -> Version {
