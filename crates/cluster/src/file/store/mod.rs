@@ -23,7 +23,7 @@ use crate::entry::{Entry, Index, ServerId, Servers, Term};
 use memory::Memory;
 
 pub use open::ClusterFile;
-pub use replace::Replaced;
+pub use replace::{Replaced, WriteData};
 pub use write::Ballot;
 
 /// Why a change was not taken. Nothing has happened.
