@@ -1,6 +1,8 @@
 //! OVSDB's clustered service model (ovsdb(7), "Clustered Database Service Model").
 //!
-//! So far: log entries, as files and messages have them.
+//! Log entries, the files that they are kept in, and openraft's view of both. It knows nothing of
+//! sessions.
 
 pub mod entry;
+pub mod file;
 pub mod raft;
