@@ -11,8 +11,8 @@ use ovsdb_server::ordering::Unbacked;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::service::{Options, Service};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::net::{TcpStream, UnixStream};
 
 const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{
     "T":{"isRoot":true,"columns":{"n":{"type":"integer"},"text":{"type":"string"}}}}}"#;
@@ -177,6 +177,46 @@ async fn a_late_reader_catches_up() {
     assert_eq!(inserted, COUNT);
     assert!(messages < COUNT, "{messages} messages: nothing was merged");
     server.service.close().await;
+}
+
+/// A silent TCP client is asked, and left when it does not answer; one that answers stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_clients_are_probed() {
+    const INTERVAL: Duration = Duration::from_millis(150);
+    const ECHO: &str = r#"{"id":"echo","method":"echo","params":[]}"#;
+    let address = "127.0.0.1:0".parse().expect("address");
+    let listener = Listener::open(&Remote::Tcp(address)).expect("listen");
+    let port = listener.port().expect("port");
+    let options = Options {
+        probe_interval: Some(INTERVAL),
+    };
+    let service = Service::new(options).expect("service");
+    tokio::spawn(service.clone().accept(Arc::new(listener)));
+    let connect = || TcpStream::connect(("127.0.0.1", port));
+    let mut silent = connect().await.expect("connect");
+    let mut lively = connect().await.expect("connect");
+    let lively = tokio::spawn(async move {
+        let mut echoes = 0;
+        let mut buffer = [0; ECHO.len()];
+        while echoes < 6 {
+            lively.read_exact(&mut buffer).await.expect("an echo");
+            assert_eq!(std::str::from_utf8(&buffer), Ok(ECHO));
+            echoes += 1;
+            let answer = br#"{"id":"echo","result":[],"error":null}"#;
+            lively.write_all(answer).await.expect("answer");
+        }
+    });
+    let start = std::time::Instant::now();
+    let mut heard = String::new();
+    let end = silent.read_to_string(&mut heard);
+    tokio::time::timeout(PATIENCE, end)
+        .await
+        .expect("in time")
+        .expect("the end");
+    assert_eq!(heard, ECHO);
+    assert!(start.elapsed() >= 2 * INTERVAL);
+    lively.await.expect("the one that answers stays");
+    service.close().await;
 }
 
 /// Conversions while clients write: each request is answered or its connection ended, and what

@@ -1,9 +1,11 @@
 //! openraft with OVSDB's notions: which types it works with.
 
 mod leader_id;
+mod log_store;
 mod types;
 
 pub use leader_id::LeaderId;
+pub use log_store::{LogStore, Vote};
 pub use types::{
     Command, Done, LogId, NoMembers, RaftEntry, TypeConfig, from_raft, membership_of, servers_of,
     to_raft,

@@ -90,6 +90,8 @@ struct Session {
     /// The next request waits for the transactions before it.
     stalled: bool,
     outbox: Outbox,
+    /// The socket did not take everything when it was last tried.
+    backlog: bool,
     probe: Probe,
     transactions: Transactions,
     monitors: Monitors,
@@ -122,6 +124,7 @@ pub(crate) async fn run(
         counted: 0,
         stalled: false,
         outbox: Outbox::default(),
+        backlog: false,
         probe: Probe::new(interval, Instant::now()),
         transactions: Transactions::default(),
         monitors: Monitors::default(),
@@ -220,9 +223,12 @@ impl Session {
     }
 
     fn send(&mut self) -> Result<(), Ending> {
-        if self.outbox.send(&self.stream)? {
+        let progress = self.outbox.send(&self.stream)?;
+        // What the socket takes at once says nothing of the client; what it did not take before does.
+        if progress && self.backlog {
             self.probe.drained(Instant::now());
         }
+        self.backlog = !self.outbox.is_empty();
         Ok(())
     }
 
