@@ -44,20 +44,20 @@ fn setting(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-/// The second server is the reference too, which proves the comparer, unless
-/// `DIFFERENTIAL_AGAINST=ours` asks for our own program. `DIFFERENTIAL_SCHEMAS`
+/// With `DIFFERENTIAL_AGAINST=reference` the second server is the reference too,
+/// which proves the comparer. `DIFFERENTIAL_SCHEMAS`
 /// seeds from `DIFFERENTIAL_SEED` on share `DIFFERENTIAL_STEPS`; it ends after
 /// `DIFFERENTIAL_DIFFERENCES` differences.
 #[test]
 fn two_servers_do_not_differ() -> Result<()> {
     let second = match std::env::var("DIFFERENTIAL_AGAINST").as_deref() {
-        Ok("ours") => Program::Ours,
-        _ => Program::Reference,
+        Ok("reference") => Program::Reference,
+        _ => Program::Ours,
     };
     let programs = [Program::Reference, second];
     let seed = setting("DIFFERENTIAL_SEED", 1);
-    let schemas = setting("DIFFERENTIAL_SCHEMAS", 40).max(1);
-    let steps = setting("DIFFERENTIAL_STEPS", 4000).div_ceil(schemas) as usize;
+    let schemas = setting("DIFFERENTIAL_SCHEMAS", 60).max(1);
+    let steps = setting("DIFFERENTIAL_STEPS", 12_000).div_ceil(schemas) as usize;
     let most = setting("DIFFERENTIAL_DIFFERENCES", 1);
     let mut different = Vec::new();
     let mut reference_ended = 0;

@@ -11,7 +11,10 @@ use crate::client::Client;
 use crate::process::wait_for;
 
 /// How long anything in the world may take to converge.
-pub const DEADLINE: Duration = Duration::from_secs(15);
+///
+/// Most take milliseconds, but a client that has lost its server waits up to
+/// 8 s before it tries again, and a machine may be busy.
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One database behind a Unix socket, reconnected to whenever that is needed.
 #[derive(Debug)]
@@ -48,6 +51,22 @@ impl Database {
         self.client.as_mut().context("just connected")
     }
 
+    /// Asks on the connection that there is, and if it turns out to be one to a
+    /// server that is gone, on a new one.
+    fn ask<T>(&mut self, question: impl Fn(&mut Client) -> Result<T>) -> Result<T> {
+        let kept = self.client.is_some();
+        let answer = question(self.client()?);
+        if answer.is_ok() {
+            return answer;
+        }
+        self.client = None;
+        if kept {
+            question(self.client()?)
+        } else {
+            answer
+        }
+    }
+
     /// The rows of `table` for which `conditions` (an RFC 7047 `where`) hold.
     ///
     /// # Errors
@@ -55,12 +74,7 @@ impl Database {
     pub fn select(&mut self, table: &str, conditions: Value) -> Result<Vec<Row>> {
         let name = self.name;
         let operation = json!({"op": "select", "table": table, "where": conditions});
-        let result = self.client()?.transact(name, &[operation]);
-        if result.is_err() {
-            // The next look dials anew.
-            self.client = None;
-        }
-        let results = result?;
+        let results = self.ask(|client| client.transact(name, std::slice::from_ref(&operation)))?;
         let rows = results
             .first()
             .and_then(|result| result.get("rows"))
@@ -118,7 +132,7 @@ impl Database {
     /// If the server is not there.
     pub fn contents(&mut self) -> Result<Vec<String>> {
         let name = self.name;
-        let schema = self.client()?.call("get_schema", json!([name]))?;
+        let schema = self.ask(|client| client.call("get_schema", json!([name])))?;
         let tables: Vec<String> = schema
             .get("tables")
             .and_then(Value::as_object)

@@ -69,6 +69,30 @@ pub fn standalone_faults() -> Vec<Fault<'static>> {
 pub struct Standalone {
     daemons: Vec<Daemon>,
     folder: PathBuf,
+    ports: Ports,
+}
+
+/// The TCP ports of both databases.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    northbound: u16,
+    southbound: u16,
+}
+
+impl Ports {
+    fn free() -> Result<Self> {
+        Ok(Self {
+            northbound: free_port()?,
+            southbound: free_port()?,
+        })
+    }
+
+    fn of(self, side: Side) -> u16 {
+        match side {
+            Side::Northbound => self.northbound,
+            Side::Southbound => self.southbound,
+        }
+    }
 }
 
 impl Standalone {
@@ -80,7 +104,10 @@ impl Standalone {
     pub fn start(program: Program, folder: &Path) -> Result<Self> {
         match program {
             Program::Reference => Self::reference(folder, Path::new(DEBIAN_SCHEMAS)),
-            Program::Ours => Self::with(vec![ours(folder)?], folder),
+            Program::Ours => {
+                let ports = Ports::free()?;
+                Self::with(vec![ours(folder, ports)?], folder, ports)
+            }
         }
     }
 
@@ -89,21 +116,24 @@ impl Standalone {
     /// # Errors
     /// As [`Standalone::start`].
     pub fn reference(folder: &Path, schemas: &Path) -> Result<Self> {
+        let ports = Ports::free()?;
         let mut daemons = Vec::new();
         for (side, schema) in [
             (Side::Northbound, "ovn-ic-nb.ovsschema"),
             (Side::Southbound, "ovn-ic-sb.ovsschema"),
         ] {
             let schema = existing(&schemas.join(schema))?;
-            daemons.push(ovsdb_server(folder, file_stem(side), &schema)?);
+            let port = Some(ports.of(side));
+            daemons.push(ovsdb_server(folder, file_stem(side), &schema, port)?);
         }
-        Self::with(daemons, folder)
+        Self::with(daemons, folder, ports)
     }
 
-    fn with(daemons: Vec<Daemon>, folder: &Path) -> Result<Self> {
+    fn with(daemons: Vec<Daemon>, folder: &Path, ports: Ports) -> Result<Self> {
         let mut server = Self {
             daemons,
             folder: folder.to_owned(),
+            ports,
         };
         server.start_all()?;
         Ok(server)
@@ -128,7 +158,7 @@ impl Standalone {
 
 impl Interconnect for Standalone {
     fn remotes(&self, side: Side) -> String {
-        format!("unix:{}", self.socket(side).display())
+        format!("tcp:127.0.0.1:{}", self.ports.of(side))
     }
 
     fn socket(&self, side: Side) -> PathBuf {
@@ -187,14 +217,14 @@ fn existing(file: &Path) -> Result<PathBuf> {
 }
 
 /// Debian's `ovsdb-server` on a new database `STEM.db` in `folder`, listening
-/// on `STEM.sock` there; not started yet.
+/// on `STEM.sock` there, and on a TCP port if one is given; not started yet.
 ///
 /// # Errors
 /// If a program or the schema is missing.
-pub fn ovsdb_server(folder: &Path, stem: &str, schema: &Path) -> Result<Daemon> {
+pub fn ovsdb_server(folder: &Path, stem: &str, schema: &Path, port: Option<u16>) -> Result<Daemon> {
     let file = |end: &str| folder.join(format!("{stem}{end}")).display().to_string();
     create_database(Path::new(&file(".db")), schema)?;
-    let arguments: Vec<OsString> = [
+    let mut arguments: Vec<OsString> = [
         "--no-chdir".to_owned(),
         format!("--remote=punix:{}", file(".sock")),
         format!("--unixctl={}", file(".ctl")),
@@ -205,6 +235,9 @@ pub fn ovsdb_server(folder: &Path, stem: &str, schema: &Path) -> Result<Daemon> 
     ]
     .map(OsString::from)
     .to_vec();
+    if let Some(port) = port {
+        arguments.insert(0, format!("--remote=ptcp:{port}:127.0.0.1").into());
+    }
     Ok(Daemon::new(
         require("ovsdb-server", "openvswitch-common")?,
         arguments,
@@ -212,15 +245,21 @@ pub fn ovsdb_server(folder: &Path, stem: &str, schema: &Path) -> Result<Daemon> 
     ))
 }
 
-fn ours(folder: &Path) -> Result<Daemon> {
+fn ours(folder: &Path, ports: Ports) -> Result<Daemon> {
     fs::create_dir_all(folder)?;
     let place = folder.as_os_str().to_owned();
     let environment = vec![
         ("OVN_DBDIR".into(), place.clone()),
         ("OVN_RUNDIR".into(), place.clone()),
         ("OVN_LOGDIR".into(), place),
-        ("OVN_IC_DB_NB_PORT".into(), free_port()?.to_string().into()),
-        ("OVN_IC_DB_SB_PORT".into(), free_port()?.to_string().into()),
+        (
+            "OVN_IC_DB_NB_PORT".into(),
+            ports.northbound.to_string().into(),
+        ),
+        (
+            "OVN_IC_DB_SB_PORT".into(),
+            ports.southbound.to_string().into(),
+        ),
         ("OVN_IC_DB_LISTEN".into(), "127.0.0.1".into()),
         // As durable as the reference, so that times can be compared.
         ("OVN_IC_DB_DURABLE".into(), "asked".into()),

@@ -63,8 +63,8 @@ impl Zone {
             format!("--ic-sb-db={}", interconnect.remotes(Side::Southbound)),
         ];
         let daemons = vec![
-            ovsdb_server(folder, "nb", &debian_schema("ovn-nb.ovsschema")?)?,
-            ovsdb_server(folder, "sb", &debian_schema("ovn-sb.ovsschema")?)?,
+            ovsdb_server(folder, "nb", &debian_schema("ovn-nb.ovsschema")?, None)?,
+            ovsdb_server(folder, "sb", &debian_schema("ovn-sb.ovsschema")?, None)?,
             client("ovn-northd", "ovn-central", Vec::new())?,
             client("ovn-ic", "ovn-ic", interconnection)?,
         ];

@@ -291,9 +291,18 @@ const SOUTHBOUND: &[Command<'_>] = &[
     (&["get", "Availability_Zone", "az9", "name"], Some("az9")),
     (
         &[
+            "--",
+            "--id=@e",
+            "create",
+            "Encap",
+            "gateway_name=gw8",
+            "type=geneve",
+            "ip=10.0.0.8",
+            "--",
             "create",
             "Gateway",
             "name=gw8",
+            "encaps=@e",
             "availability_zone=00000000-0000-0000-0000-000000000001",
         ],
         None,

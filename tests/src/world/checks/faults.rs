@@ -4,35 +4,61 @@ use anyhow::{Result, ensure};
 
 use super::registration::converged;
 use super::routes::new_route;
+use crate::world::zone::Zone;
 use crate::world::{Fault, Report, World};
 
 /// Inflicts each fault on the settled world; afterwards every row is there
-/// and a new route goes from zone to zone.
+/// and new routes go from zone to zone, both ways. Then again while the first
+/// zone's controller is writing.
 ///
 /// # Errors
 /// The first check that fails.
 pub fn run(world: &mut World<'_>, report: &mut Report, faults: &mut [Fault<'_>]) -> Result<()> {
-    for (number, fault) in faults.iter_mut().enumerate() {
+    for fault in faults {
         let name = fault.name;
         let before = [world.nb.contents()?, world.sb.contents()?];
         report.check(&format!("{name}: it serves again"), || {
-            (fault.inflict)(world.interconnect)?;
-            world.nb.wait_until_served("IC_NB_Global")?;
-            world.sb.wait_until_served("IC_SB_Global")
+            inflict(world, fault)
         })?;
         report.check(&format!("{name}: no row is lost"), || {
             let after = [world.nb.contents()?, world.sb.contents()?];
             ensure!(before == after, "before:\n{before:#?}\nafter:\n{after:#?}");
             Ok(())
         })?;
-        new_route(world, report, &format!("10.30.{number}.0/24"), name)?;
+        report.check(&format!("{name}: both zones are back"), || both_work(world))?;
+        new_route(world, report, "10.30.0.0/24", name)?;
         converged(world, report, name)?;
         amid_changes(world, report, fault)?;
     }
     Ok(())
 }
 
-/// The same fault while the first zone's controller is writing.
+fn inflict(world: &mut World<'_>, fault: &mut Fault<'_>) -> Result<()> {
+    (fault.inflict)(world.interconnect)?;
+    // The connections of the checks themselves died with the server.
+    world.nb.wait_until_served("IC_NB_Global")?;
+    world.sb.wait_until_served("IC_SB_Global")
+}
+
+/// A route goes each way. Both controllers have found the server again then,
+/// and the next checks do not wait for them.
+fn both_work(world: &mut World<'_>) -> Result<()> {
+    let [first, second] = &mut world.zones;
+    let route = |zone: &Zone, verb: &str, hop: &str| {
+        let n = zone.number;
+        zone.nbctl
+            .run(&format!("lr-route-{verb} lr{n} 10.39.{n}.0/24 {hop}"))
+    };
+    route(first, "add", "192.168.1.10")?;
+    route(second, "add", "192.168.2.10")?;
+    second.wait_learned("10.39.1.0/24", true)?;
+    first.wait_learned("10.39.2.0/24", true)?;
+    route(first, "del", "")?;
+    route(second, "del", "")?;
+    second.wait_learned("10.39.1.0/24", false)?;
+    first.wait_learned("10.39.2.0/24", false)
+}
+
 fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_>) -> Result<()> {
     let name = fault.name;
     let prefixes: Vec<String> = (0..40).map(|i| format!("10.40.{i}.0/24")).collect();
@@ -43,25 +69,20 @@ fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_
             .collect();
         each.join(" -- ")
     };
-    let [first, second] = &mut world.zones;
-    first.nbctl.run(&commands("lr-route-add", "192.168.1.10"))?;
+    let learned = |zone: &mut Zone, there: bool| {
+        prefixes
+            .iter()
+            .try_for_each(|prefix| zone.wait_learned(prefix, there))
+    };
+    let add = commands("lr-route-add", "192.168.1.10");
+    world.zones[0].nbctl.run(&add)?;
     report.check(&format!("{name}, amid changes: all routes come"), || {
-        (fault.inflict)(world.interconnect)?;
-        // The connections of the checks themselves died with the server.
-        world.nb.wait_until_served("IC_NB_Global")?;
-        world.sb.wait_until_served("IC_SB_Global")?;
-        prefixes
-            .iter()
-            .try_for_each(|prefix| second.wait_learned(prefix, true))
+        inflict(world, fault)?;
+        learned(&mut world.zones[1], true)?;
+        both_work(world)
     })?;
-    first.nbctl.run(&commands("lr-route-del", ""))?;
+    world.zones[0].nbctl.run(&commands("lr-route-del", ""))?;
     report.check(&format!("{name}, amid changes: all routes go"), || {
-        (fault.inflict)(world.interconnect)?;
-        // The connections of the checks themselves died with the server.
-        world.nb.wait_until_served("IC_NB_Global")?;
-        world.sb.wait_until_served("IC_SB_Global")?;
-        prefixes
-            .iter()
-            .try_for_each(|prefix| second.wait_learned(prefix, false))
+        learned(&mut world.zones[1], false)
     })
 }
