@@ -3,3 +3,4 @@
 //! So far: log entries, as files and messages have them.
 
 pub mod entry;
+pub mod wire;
