@@ -197,7 +197,7 @@ impl Body {
     }
 
     /// Whether the head must name the cluster and the receiver.
-    fn must_name(&self) -> (bool, bool) {
+    pub(crate) fn must_name(&self) -> (bool, bool) {
         match self {
             Body::AddServerRequest(_) | Body::Own(_) => (false, false),
             Body::HelloRequest(_) => (true, false),
