@@ -1,0 +1,315 @@
+//! One connection, from its first byte to its last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use ovsdb::json::Document;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::event::{Closed, Event, LinkId};
+use super::identity::Refusal;
+use super::inbox::Inbox;
+use super::outbox::{Kind, Outbox};
+use super::table::Shared;
+use crate::entry::ServerId;
+use crate::wire::Message;
+use crate::wire::frame::{Frame, FrameWriter, Outgoing};
+
+/// Where more than this is under way, the socket's taking it is a sign that the peer reads.
+const LARGE: usize = 8 << 20;
+/// How long what is queued may take to be written when the connection is closed by us.
+const FLUSH: Duration = Duration::from_millis(300);
+/// The probe's interval may change; it is looked at so often.
+const LOOK: Duration = Duration::from_secs(1);
+/// The id of our probes; answers carry it.
+const PROBE_ID: &[u8] = b"\"echo\"";
+
+/// The parts of a connection that its tasks need.
+pub(super) struct Running {
+    shared: Arc<Shared>,
+    id: LinkId,
+    outbox: Arc<Outbox>,
+    activity: Activity,
+    /// It is known who is there. A dialled one was chosen by us.
+    trusted: AtomicBool,
+    /// A caller's [`Event::Connected`] is out.
+    connected: AtomicBool,
+    /// There was a right message.
+    useful: AtomicBool,
+}
+
+/// When the peer was last heard of.
+struct Activity {
+    start: Instant,
+    /// In milliseconds since the start.
+    heard: AtomicU64,
+    /// Nobody reads because the owner has not yet taken what came before.
+    holding: AtomicBool,
+}
+
+impl Activity {
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn mark(&self) {
+        self.heard.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn hold(&self, holding: bool) {
+        self.holding.store(holding, Ordering::Relaxed);
+        self.mark();
+    }
+
+    /// How long it has been silent.
+    fn silence(&self) -> Duration {
+        if self.holding.load(Ordering::Relaxed) {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.now() - self.heard.load(Ordering::Relaxed).min(self.now()))
+    }
+}
+
+impl Running {
+    pub(super) fn new(shared: Arc<Shared>, id: LinkId, outbox: Arc<Outbox>, dialled: bool) -> Self {
+        Running {
+            shared,
+            id,
+            outbox,
+            activity: Activity {
+                start: Instant::now(),
+                heard: AtomicU64::new(0),
+                holding: AtomicBool::new(false),
+            },
+            trusted: AtomicBool::new(dialled),
+            connected: AtomicBool::new(dialled),
+            useful: AtomicBool::new(false),
+        }
+    }
+
+    /// The peer has said something right.
+    pub(super) fn was_useful(&self) -> bool {
+        self.useful.load(Ordering::Relaxed)
+    }
+
+    /// Reads, writes and probes until one of them ends.
+    pub(super) async fn run(
+        &self,
+        read: impl AsyncRead + Unpin,
+        write: impl AsyncWrite + Unpin,
+        stop: tokio_util::sync::CancellationToken,
+    ) -> Closed {
+        let stopped = async {
+            stop.cancelled().await;
+            self.outbox.close();
+            tokio::time::sleep(FLUSH).await;
+        };
+        tokio::select! {
+            closed = self.read(read) => closed,
+            closed = self.write(write) => closed,
+            closed = self.probe() => closed,
+            () = stopped => Closed::ByUs,
+        }
+    }
+
+    async fn read(&self, mut read: impl AsyncRead + Unpin) -> Closed {
+        let mut inbox = Inbox::new(self.shared.budget.clone());
+        loop {
+            match read.read_buf(inbox.space()).await {
+                Ok(0) if inbox.has_part() => {
+                    return Closed::Failed("closed in the middle of a message".into());
+                }
+                Ok(0) => return Closed::ByPeer,
+                Ok(_) => self.activity.mark(),
+                Err(error) => return Closed::Failed(error.to_string()),
+            }
+            self.activity.hold(true);
+            if let Err(closed) = self.handle_all(&mut inbox).await {
+                return closed;
+            }
+            self.activity.hold(false);
+        }
+    }
+
+    async fn handle_all(&self, inbox: &mut Inbox) -> Result<(), Closed> {
+        loop {
+            let settings = &self.shared.settings;
+            let max = match self.trusted.load(Ordering::Relaxed) {
+                true => settings.max_message,
+                false => settings.max_first_message,
+            };
+            match inbox.next(max) {
+                Ok(None) => return Ok(()),
+                Ok(Some((text, document))) => self.handle(&text, &document).await?,
+                Err(refusal) => return Err(Closed::Refused(refusal)),
+            }
+        }
+    }
+
+    async fn handle(&self, text: &Bytes, document: &Document<Bytes>) -> Result<(), Closed> {
+        use ovsdb::message::Message as Rpc;
+        let wrong = |error: String| Closed::Refused(Refusal::NotAMessage(error).into());
+        match Rpc::parse(document.root()).map_err(wrong)? {
+            Rpc::Notification { method, params } => {
+                let message =
+                    Message::from_notification(&method, params, text).map_err(|error| {
+                        let method: String = method.chars().take(40).collect();
+                        wrong(format!("{}: {error}", method.escape_debug()))
+                    })?;
+                self.receive(message).await
+            }
+            Rpc::Request { method, params, id } if method == "echo" => {
+                let reply = echo_reply(params.source(), id.source());
+                if self.outbox.push(Kind::Other, reply) {
+                    return Ok(());
+                }
+                Err(Closed::Failed("it does not read its answers".into()))
+            }
+            Rpc::Request { .. } => Err(wrong("expecting notification".into())),
+            // Only our probes are answered, and that was heard already.
+            Rpc::Reply { .. } => Ok(()),
+        }
+    }
+
+    async fn receive(&self, message: Message) -> Result<(), Closed> {
+        let identified = self
+            .shared
+            .accept_message(self.id, &message)
+            .map_err(Closed::Refused)?;
+        self.trusted.store(true, Ordering::Relaxed);
+        self.useful.store(true, Ordering::Relaxed);
+        if let Some(identified) = identified {
+            self.connected.store(true, Ordering::Relaxed);
+            let event = Event::Connected {
+                link: self.id,
+                server: Some(message.head.from),
+                address: identified.address,
+                dialled: false,
+            };
+            if !self.shared.tell(event).await {
+                return Err(Closed::ByUs);
+            }
+        }
+        let link = self.id;
+        match self.shared.tell(Event::Received { link, message }).await {
+            true => Ok(()),
+            false => Err(Closed::ByUs),
+        }
+    }
+
+    async fn write(&self, mut write: impl AsyncWrite + Unpin) -> Closed {
+        let mut outgoing = Outgoing::default();
+        while self.outbox.take(&mut outgoing).await {
+            while outgoing.has_remaining() {
+                let large = outgoing.remaining() > LARGE;
+                match write.write_buf(&mut outgoing).await {
+                    Ok(0) => return Closed::Failed("nothing can be written".into()),
+                    Ok(_) if large => self.activity.mark(),
+                    Ok(_) => {}
+                    Err(error) => return Closed::Failed(error.to_string()),
+                }
+            }
+        }
+        // What was written still arrives before the end.
+        let _ = write.shutdown().await;
+        Closed::ByUs
+    }
+
+    /// Asks for a sign of life after a silence, and gives up after the next. Who calls must say
+    /// something first.
+    async fn probe(&self) -> Closed {
+        let mut asked_at = None;
+        loop {
+            let interval = self.shared.probe();
+            if !self.trusted.load(Ordering::Relaxed) {
+                let age = self.activity.start.elapsed();
+                let left = self.shared.settings.first_message.saturating_sub(age);
+                if left.is_zero() {
+                    return Closed::Refused(Refusal::SaysNothing.into());
+                }
+                tokio::time::sleep(left.min(interval)).await;
+                continue;
+            }
+            let heard = self.activity.heard.load(Ordering::Relaxed);
+            let silence = self.activity.silence();
+            if silence < interval {
+                tokio::time::sleep((interval - silence).min(LOOK)).await;
+            } else if asked_at == Some(heard) {
+                return Closed::Silent;
+            } else {
+                asked_at = Some(heard);
+                self.outbox.push(Kind::Other, echo_request());
+                tokio::time::sleep(interval).await;
+            }
+        }
+    }
+
+    /// Writes down and tells how it ended.
+    pub(super) async fn finish(&self, address: String, why: Closed) {
+        let shared = &self.shared;
+        let link = self.id;
+        let (server, remaining) = shared.remove_link(link);
+        self.log(&address, server, &why);
+        if let Closed::Refused(refusal) = &why {
+            let event = Event::Refused {
+                link,
+                server,
+                address: address.clone(),
+                refusal: (**refusal).clone(),
+            };
+            shared.tell(event).await;
+        }
+        if self.connected.load(Ordering::Relaxed) {
+            let event = Event::Disconnected {
+                link,
+                server,
+                address,
+                why,
+                remaining,
+            };
+            shared.tell(event).await;
+        }
+    }
+
+    fn log(&self, address: &str, server: Option<ServerId>, why: &Closed) {
+        let db = self.shared.db();
+        let who = match server {
+            Some(server) => format!("server {server} ({address})"),
+            None => address.to_owned(),
+        };
+        if *why == Closed::ByUs {
+            tracing::debug!(db, "raft: {who}: {why}");
+        } else if let Some(others) = self.shared.log_limit.allow() {
+            if others > 0 {
+                tracing::info!(db, "raft: {others} lines like the next one left out");
+            }
+            match why {
+                Closed::Refused(_) => tracing::warn!(db, "raft: {who} {why}: connection closed"),
+                _ => tracing::info!(db, "raft: connection with {who} is gone: {why}"),
+            }
+        }
+    }
+}
+
+fn echo_request() -> Frame {
+    let mut out = FrameWriter::default();
+    let bytes = out.bytes();
+    bytes.extend_from_slice(b"{\"id\":");
+    bytes.extend_from_slice(PROBE_ID);
+    bytes.extend_from_slice(b",\"method\":\"echo\",\"params\":[]}");
+    out.finish()
+}
+
+fn echo_reply(params: &[u8], id: &[u8]) -> Frame {
+    let mut out = FrameWriter::default();
+    let bytes = out.bytes();
+    bytes.extend_from_slice(b"{\"id\":");
+    bytes.extend_from_slice(id);
+    bytes.extend_from_slice(b",\"result\":");
+    bytes.extend_from_slice(params);
+    bytes.extend_from_slice(b",\"error\":null}");
+    out.finish()
+}

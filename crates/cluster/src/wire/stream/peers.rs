@@ -1,0 +1,309 @@
+//! The owner's side.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::DropGuard;
+
+use super::accept;
+use super::dial;
+use super::event::{Event, LinkId};
+use super::identity::Local;
+use super::outbox::{Kind, Outbox};
+use super::settings::Settings;
+use super::table::{Link, Shared, State, Target};
+use crate::entry::{ServerId, Servers};
+use crate::wire::message::frame;
+use crate::wire::{Address, Announcement, Body, ClusterId, Head};
+
+/// Why a message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// There is no connection with that server (any more).
+    #[error("not connected")]
+    NotConnected,
+    /// The peer does not take what waits for it.
+    #[error("the peer is too slow: too much waits for it")]
+    QueueFull,
+    /// Longer than members accept.
+    #[error("message of {0} bytes is too long")]
+    TooLong(usize),
+    /// The message must name a cluster, and we do not know ours.
+    #[error("the cluster is not known yet")]
+    NoCluster,
+    /// The message must name its receiver, and it is not known who that is.
+    #[error("the receiver is not known yet")]
+    NoReceiver,
+    /// The message is for members of our own kind only.
+    #[error("the receiver would not understand it")]
+    NotOurs,
+}
+
+/// A connection as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Which one.
+    pub link: LinkId,
+    /// Who is at the other end.
+    pub server: Option<ServerId>,
+    /// The dialled address, or where the caller called from.
+    pub address: String,
+    /// This side made it.
+    pub dialled: bool,
+    /// Messages that wait to be written.
+    pub waiting_messages: usize,
+    /// Their bytes, without snapshots.
+    pub waiting_bytes: usize,
+}
+
+/// All connections of one member of one database. Dropped, they are closed.
+#[derive(Debug)]
+pub struct Peers {
+    shared: Arc<Shared>,
+    listening: Vec<SocketAddr>,
+    _stop: DropGuard,
+}
+
+impl Peers {
+    /// Listens at the addresses and dials the members. A full `events` makes the peers wait, so
+    /// its reader must not wait for them.
+    ///
+    /// # Errors
+    /// If an address cannot be listened at; nothing is left behind then.
+    pub fn start(
+        local: Local,
+        listen: &[SocketAddr],
+        members: &Servers,
+        events: mpsc::Sender<Event>,
+        settings: Settings,
+    ) -> io::Result<Peers> {
+        let mut listeners = Vec::new();
+        for address in listen {
+            let listener = accept::listen(*address)
+                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
+            listeners.push(listener);
+        }
+        let listening = listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<io::Result<_>>()?;
+        let shared = Arc::new(Shared::new(local, settings, events));
+        for listener in listeners {
+            let calls = accept::take_calls(shared.clone(), listener);
+            shared.tasks.spawn(calls);
+        }
+        let peers = Peers {
+            _stop: shared.stop.clone().drop_guard(),
+            shared,
+            listening,
+        };
+        peers.set_members(members, &[]);
+        Ok(peers)
+    }
+
+    /// Where it listens, in the order of the addresses given.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// Dials these from now on, and no others: the members (but not us), and addresses of
+    /// which it is not known who is there. Connections that the others made stay.
+    pub fn set_members(&self, members: &Servers, unknown: &[String]) {
+        let mut state = self.shared.state.lock();
+        let wanted = wanted(&state, members, unknown);
+        state.members.clone_from(members);
+        state.targets.retain(|address, target| {
+            let keep = wanted.contains_key(address);
+            if !keep {
+                target.stop.cancel();
+            }
+            keep
+        });
+        for (address, server) in wanted {
+            if let Some(target) = state.targets.get(&address).cloned() {
+                state.expect(&target, server);
+                continue;
+            }
+            let target = Arc::new(Target {
+                address: address.clone(),
+                server: Mutex::new(server),
+                kick: Notify::new(),
+                stop: self.shared.stop.child_token(),
+            });
+            let keep = dial::keep(self.shared.clone(), target.clone());
+            self.shared.tasks.spawn(keep);
+            state.targets.insert(address, target);
+        }
+    }
+
+    /// Our cluster is known now. Who is connected gets the hello that was not possible before.
+    pub fn set_cluster(&self, cluster: ClusterId) {
+        let mut state = self.shared.state.lock();
+        state.local.cluster = Some(cluster);
+        state.greet_all();
+    }
+
+    /// What we say about ourselves on the next connections.
+    pub fn set_announcement(&self, announcement: Announcement) {
+        self.shared.state.lock().local.announcement = announcement;
+    }
+
+    /// After this silence a peer is probed, and after as much again given up. The reference
+    /// takes the election timer and a second.
+    pub fn set_probe(&self, probe: Duration) {
+        self.shared.set_probe(probe);
+    }
+
+    /// Sends to a server, on the best connection with it. Never waits.
+    ///
+    /// # Errors
+    /// If it is not sent. What was sent can still get lost with its connection.
+    pub fn send(&self, to: ServerId, body: &Body, comment: Option<&str>) -> Result<(), SendError> {
+        let (outbox, head) = {
+            let state = self.shared.state.lock();
+            let Some((_, link)) = state.link_for(to, Kind::of(body)) else {
+                return Err(SendError::NotConnected);
+            };
+            let ours = state.announcement(to).is_some();
+            prepare(&state, link, ours, body, comment)?
+        };
+        self.push(&outbox, &head, body)
+    }
+
+    /// Sends on a connection, for example where it is not known who is there.
+    ///
+    /// # Errors
+    /// If it is not sent.
+    pub fn send_on(
+        &self,
+        link: LinkId,
+        body: &Body,
+        comment: Option<&str>,
+    ) -> Result<(), SendError> {
+        let (outbox, head) = {
+            let state = self.shared.state.lock();
+            let link = state.link(link).ok_or(SendError::NotConnected)?;
+            prepare(&state, link, link.is_ours(), body, comment)?
+        };
+        self.push(&outbox, &head, body)
+    }
+
+    fn push(&self, outbox: &Outbox, head: &Head, body: &Body) -> Result<(), SendError> {
+        let frame = frame(head, body);
+        if frame.len() > self.shared.settings.max_message {
+            return Err(SendError::TooLong(frame.len()));
+        }
+        match outbox.push(Kind::of(body), frame) {
+            true => Ok(()),
+            false => Err(SendError::QueueFull),
+        }
+    }
+
+    /// What a server of our own kind says about itself; none for others, and for who is not
+    /// connected.
+    pub fn announcement(&self, server: ServerId) -> Option<Announcement> {
+        self.shared.state.lock().announcement(server).cloned()
+    }
+
+    /// True if there is a connection with that server.
+    pub fn is_connected(&self, server: ServerId) -> bool {
+        let state = self.shared.state.lock();
+        state.link_for(server, Kind::Other).is_some()
+    }
+
+    /// All connections, oldest first.
+    pub fn links(&self) -> Vec<LinkStatus> {
+        let state = self.shared.state.lock();
+        let links = state.links().map(|(id, link)| {
+            let (waiting_messages, waiting_bytes) = link.outbox.waiting();
+            LinkStatus {
+                link: id,
+                server: link.server,
+                address: link.address.clone(),
+                dialled: link.dialled,
+                waiting_messages,
+                waiting_bytes,
+            }
+        });
+        links.collect()
+    }
+
+    /// Closes a connection. One that was dialled is dialled again.
+    pub fn close(&self, link: LinkId) {
+        let state = self.shared.state.lock();
+        if let Some(link) = state.link(link) {
+            link.stop.cancel();
+        }
+    }
+
+    /// Closes all connections, after what is queued was written (or after 0.3 s), and ends.
+    pub async fn stop(self) {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+    }
+}
+
+/// The addresses to dial, and who should be there.
+fn wanted(
+    state: &State,
+    members: &Servers,
+    unknown: &[String],
+) -> std::collections::BTreeMap<Address, Option<ServerId>> {
+    let local = &state.local;
+    let ours: Option<Address> = local.address.parse().ok();
+    let known = members
+        .iter()
+        .filter(|(server, _)| **server != local.server)
+        .map(|(server, address)| (address, Some(*server)));
+    // What is known comes last, and so wins.
+    let all = unknown.iter().map(|address| (address, None)).chain(known);
+    all.filter_map(|(text, server)| match text.parse::<Address>() {
+        Ok(address) => Some((address, server)),
+        Err(error) => {
+            tracing::warn!(db = local.db, "raft: {error}");
+            None
+        }
+    })
+    .filter(|(address, _)| Some(address) != ours.as_ref())
+    .collect()
+}
+
+/// The queue for a message and its head.
+fn prepare(
+    state: &State,
+    link: &Link,
+    ours: bool,
+    body: &Body,
+    comment: Option<&str>,
+) -> Result<(Arc<Outbox>, Head), SendError> {
+    let local = &state.local;
+    let (needs_cluster, needs_receiver) = body.must_name();
+    if needs_cluster && local.cluster.is_none() {
+        return Err(SendError::NoCluster);
+    }
+    if needs_receiver && link.server.is_none() {
+        return Err(SendError::NoReceiver);
+    }
+    if matches!(body, Body::Own(_)) && !ours {
+        return Err(SendError::NotOurs);
+    }
+    let comment = match (comment, body) {
+        (None, Body::HelloRequest(_) | Body::AddServerRequest(_)) => {
+            Some(local.announcement.to_string())
+        }
+        (comment, _) => comment.map(str::to_owned),
+    };
+    let head = Head {
+        cluster: local.cluster,
+        from: local.server,
+        to: link.server,
+        comment,
+    };
+    Ok((link.outbox.clone(), head))
+}

@@ -1,0 +1,52 @@
+//! Bounds and times.
+
+use std::time::Duration;
+
+/// Bounds and times of all connections. The defaults suit a database of up to 2 GiB.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The largest message, and the most that all connections together may hold of unfinished
+    /// ones. A snapshot is one message. While it is read, its index takes another 24 bytes for
+    /// each JSON value in it.
+    pub max_message: usize,
+    /// The largest first message of somebody who calls: who it is is not known yet.
+    pub max_first_message: usize,
+    /// How long a caller may take for it.
+    pub first_message: Duration,
+    /// How many callers there may be at once.
+    pub max_accepted: usize,
+    /// How many messages may wait for one connection.
+    pub max_queued_messages: usize,
+    /// How many bytes; a snapshot, whose bytes are shared, does not count.
+    pub max_queued_bytes: usize,
+    /// After this silence the peer is asked for a sign of life; after as much again the
+    /// connection is closed. See [`super::Peers::set_probe`].
+    pub probe: Duration,
+    /// How long a connection may take to be made.
+    pub connect: Duration,
+    /// The wait before the first new attempt; it doubles from then on.
+    pub retry_first: Duration,
+    /// The longest wait where nobody answers. A peer that comes back calls by itself, and is
+    /// then called back at once.
+    pub retry_most: Duration,
+    /// The longest wait where somebody answers but one side hangs up.
+    pub retry_refused: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_message: 2 << 30,
+            max_first_message: 64 << 10,
+            first_message: Duration::from_secs(10),
+            max_accepted: 64,
+            max_queued_messages: 4096,
+            max_queued_bytes: 64 << 20,
+            probe: Duration::from_secs(2),
+            connect: Duration::from_secs(1),
+            retry_first: Duration::from_millis(20),
+            retry_most: Duration::from_millis(400),
+            retry_refused: Duration::from_secs(4),
+        }
+    }
+}
