@@ -347,14 +347,15 @@ impl Database {
         writer.converting = false;
         if let Some(version) = version {
             writer.head = version.clone();
-            for job in writer.blocked.drain(..) {
-                job.answer.canceled();
-            }
             self.history.lock().clear();
             let changes = Changes::none(version.schema().clone()).into();
             let commit = Commit { version, changes };
             self.committed.store(Arc::new(commit));
             (self.watcher)();
+            // Only now: clients lose their monitors before they hear of this.
+            for job in writer.blocked.drain(..) {
+                job.answer.canceled();
+            }
         } else {
             for job in std::mem::take(&mut writer.blocked) {
                 self.execute(&mut writer, Attempt::again(job));

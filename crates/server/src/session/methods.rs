@@ -74,25 +74,28 @@ impl Session {
         Ok(Handled::Yes)
     }
 
-    /// The database that a request begins with; none after an error was sent.
-    pub(super) fn lookup(&mut self, request: &Request<'_>) -> Result<Option<Arc<Served>>, Ending> {
+    /// The database that a request begins with.
+    pub(super) fn find_database(&self, request: &Request<'_>) -> Result<Arc<Served>, Error> {
         let (method, params) = (request.method, request.params);
-        let name = params.element(0).and_then(Json::string);
-        let error = match name {
-            None => {
-                let details = format!("{method} request params must begin with <db-name>");
-                Error::syntax(params, details)
-            }
-            Some(name) => match self.service.served(&name) {
-                Some(served) => return Ok(Some(served)),
-                None => {
-                    let details = format!("{method} request specifies unknown database {name}");
-                    Error::about(params, Tag::UnknownDatabase, details)
-                }
-            },
+        let Some(name) = params.element(0).and_then(Json::string) else {
+            let details = format!("{method} request params must begin with <db-name>");
+            return Err(Error::syntax(params, details));
         };
-        self.error(request.id.source(), &error)?;
-        Ok(None)
+        self.service.served(&name).ok_or_else(|| {
+            let details = format!("{method} request specifies unknown database {name}");
+            Error::about(params, Tag::UnknownDatabase, details)
+        })
+    }
+
+    /// Likewise; none after the error was sent.
+    pub(super) fn lookup(&mut self, request: &Request<'_>) -> Result<Option<Arc<Served>>, Ending> {
+        match self.find_database(request) {
+            Ok(served) => Ok(Some(served)),
+            Err(error) => {
+                self.error(request.id.source(), &error)?;
+                Ok(None)
+            }
+        }
     }
 
     fn lock(&mut self, request: &Request<'_>) -> Result<(), Ending> {

@@ -164,17 +164,23 @@ impl Transactions {
 
 impl Session {
     pub(super) fn transact(&mut self, request: Request<'_>) -> Result<Handled, Ending> {
-        let Some(served) = self.lookup(&request)? else {
-            return Ok(Handled::Yes);
+        let served = match self.find_database(&request) {
+            Ok(_) if self.is_blocked(request.id) => {
+                Err(self.syntax_error_of(&request, "duplicate request ID"))
+            }
+            // It may be found to wait, and then its id is taken.
+            Ok(_) if self.is_pending(request.id) => return Ok(Handled::Later),
+            found => found,
         };
-        if self.is_blocked(request.id) {
-            self.syntax_error(&request, "duplicate request ID")?;
-            return Ok(Handled::Yes);
-        }
-        // It may be found to wait, and then its id is taken.
-        if self.is_pending(request.id) {
-            return Ok(Handled::Later);
-        }
+        let served = match served {
+            Ok(served) => served,
+            // In order, as all answers.
+            Err(_) if !self.transactions.all_answered() => return Ok(Handled::Later),
+            Err(error) => {
+                self.error(request.id.source(), &error)?;
+                return Ok(Handled::Yes);
+            }
+        };
         if request.length >= LARGE_REQUEST {
             tokio::task::block_in_place(|| self.transact_in(&request, served))
         } else {
