@@ -26,6 +26,33 @@ pub fn loses_rows_at_restart(schema: &Schema) -> bool {
     })
 }
 
+/// Whether the reference would forget a weak reference: one that is added in the
+/// transaction that also changes the row it is to. When that row goes later, the
+/// reference to it stays, and unique indexes do not see what they should.
+#[must_use]
+pub fn forgets_weak_references(schema: &Schema, params: &Value) -> bool {
+    let operations = params.as_array().map_or(&[][..], Vec::as_slice);
+    let changes = |table: &str| {
+        operations.iter().any(|operation| {
+            operation["table"] == table
+                && (operation["op"] == "update" || operation["op"] == "mutate")
+        })
+    };
+    operations.iter().any(|operation| {
+        let table = operation["table"].as_str().unwrap_or_default();
+        let columns = schema.table(table).map_or(&[][..], |table| &table.columns);
+        columns.iter().any(|column| {
+            let bases = std::iter::once(&column.key).chain(&column.value);
+            let written = operation["row"].get(&column.name).is_some()
+                || operation["mutations"].to_string().contains(&column.name);
+            written
+                && bases
+                    .filter_map(|base| base.target.as_ref())
+                    .any(|(target, strong)| !strong && changes(target))
+        })
+    })
+}
+
 /// Whether the reference ends or hangs up at this request, or answers by chance:
 /// - `*=` with 0 on a set of several integers ended the process (the results are
 ///   duplicates, which an assertion did not expect);
