@@ -113,9 +113,9 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("ovsdb-log".to_owned())
             .spawn(move || worker.run())
-            .map_err(|source| LogError::Thread {
+            .map_err(|answer| LogError::Thread {
                 file: path.clone(),
-                source,
+                answer,
             })?;
         Ok(Log {
             path,

@@ -96,7 +96,10 @@ pub(crate) fn start(
             flag.store(false, Ordering::Release);
             if let Some(done) = done_slot.lock().ok().and_then(|mut slot| slot.take()) {
                 let source = std::io::Error::new(error.kind(), error.to_string());
-                done(Err(Arc::new(LogError::Thread { file, source })));
+                done(Err(Arc::new(LogError::Thread {
+                    file,
+                    answer: source,
+                })));
             }
         })
         .ok()

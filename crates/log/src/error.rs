@@ -30,14 +30,14 @@ impl std::fmt::Display for Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The operating system refused something.
-    #[error("{}: {action}: {source}", file.display())]
+    #[error("{}: {action}: {answer}", file.display())]
     Io {
         /// The file or folder that it was about.
         file: PathBuf,
         /// What was attempted, such as "cannot write 120 bytes at offset 4096".
         action: String,
-        /// The system's answer.
-        source: io::Error,
+        /// The system's answer, which the text has already.
+        answer: io::Error,
     },
     /// Something is wrong in the middle of the file (or in its first record). Nothing was changed.
     #[error("{}: damaged at offset {offset}: {reason}", file.display())]
@@ -106,12 +106,12 @@ pub enum LogError {
         file: PathBuf,
     },
     /// A thread of the log could not be started.
-    #[error("{}: cannot start the log's thread: {source}", file.display())]
+    #[error("{}: cannot start the log's thread: {answer}", file.display())]
     Thread {
         /// The file.
         file: PathBuf,
-        /// The system's answer.
-        source: io::Error,
+        /// The system's answer, which the text has already.
+        answer: io::Error,
     },
     /// A compaction is under way already.
     #[error("{}: a compaction is already under way", file.display())]
@@ -138,7 +138,7 @@ impl LogError {
         LogError::Io {
             file: file.to_path_buf(),
             action: action.into(),
-            source,
+            answer: source,
         }
     }
 
@@ -155,7 +155,7 @@ impl LogError {
     /// The system's error behind this one, if there is one (to tell "no space left" from the rest).
     pub fn io_error(&self) -> Option<&io::Error> {
         match self {
-            LogError::Io { source, .. } | LogError::Thread { source, .. } => Some(source),
+            LogError::Io { answer, .. } | LogError::Thread { answer, .. } => Some(answer),
             _ => None,
         }
     }

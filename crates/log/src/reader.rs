@@ -28,6 +28,17 @@ pub struct Torn {
     pub reason: String,
 }
 
+impl std::fmt::Display for Torn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Torn {
+            offset,
+            length,
+            reason,
+        } = self;
+        write!(f, "the last {length} bytes, from offset {offset}: {reason}")
+    }
+}
+
 /// Where a file's records end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {

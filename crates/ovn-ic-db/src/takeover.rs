@@ -53,12 +53,8 @@ pub fn prepare(side: Side, path: &Path, found: Found) -> anyhow::Result<File> {
         }
         Found::Present(file) => *file,
     };
-    if let Some(torn) = file.torn() {
-        tracing::warn!(
-            db,
-            "{}: the last record was cut short and is dropped: {torn:?}",
-            file.path().display()
-        );
+    if let Some(dropped) = file.save_torn() {
+        tracing::warn!(db, "{dropped}");
     }
     let present = Arc::clone(file.version().schema());
     if !is_older(&present.version, &newest.version) {

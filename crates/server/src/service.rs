@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use ovsdb::{Error, Schema, Uuid};
+use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_engine::Version;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -52,6 +53,8 @@ pub struct Service {
     emptied: Notify,
     /// Bytes of unfinished large messages of all sessions.
     pub(crate) large_input: AtomicUsize,
+    /// How many lines bad clients may cause.
+    pub(crate) complaints: LogLimit,
 }
 
 impl Service {
@@ -69,6 +72,7 @@ impl Service {
             next_session: AtomicU64::new(0),
             emptied: Notify::new(),
             large_input: AtomicUsize::new(0),
+            complaints: LogLimit::new(),
         };
         let name = server_database::NAME;
         let status = Status::standalone(server.database.committed().version.schema().clone());

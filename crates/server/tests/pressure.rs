@@ -179,6 +179,33 @@ async fn a_late_reader_catches_up() {
     server.service.close().await;
 }
 
+/// Who says that it has nothing more to ask still hears the answers; a wait keeps nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_closed_connections_are_answered() {
+    const COUNT: usize = 500;
+    let server = start();
+    let mut stream = UnixStream::connect(&server.socket).await.expect("connect");
+    let wait = r#"{"method":"transact","params":["D",{"op":"wait","table":"T","where":[],"columns":["n"],"until":"==","rows":[{"n":-1}]}],"id":"w"}"#;
+    let mut requests = wait.to_owned();
+    for n in 0..COUNT {
+        requests += &insert(n, "z");
+        requests += &format!(r#"{{"method":"echo","params":[{n}],"id":"e{n}"}}"#);
+    }
+    let (mut reader, mut writer) = stream.split();
+    let mut heard = String::new();
+    let write = async {
+        writer.write_all(requests.as_bytes()).await.expect("write");
+        writer.shutdown().await.expect("half close");
+    };
+    let read = reader.read_to_string(&mut heard);
+    let both = async { tokio::join!(write, read) };
+    let (_, end) = tokio::time::timeout(PATIENCE, both).await.expect("in time");
+    end.expect("the end");
+    assert_eq!(heard.matches(r#"{"uuid":"#).count(), COUNT);
+    assert_eq!(heard.matches(r#""id":"e"#).count(), COUNT);
+    server.service.close().await;
+}
+
 /// A silent TCP client is asked, and left when it does not answer; one that answers stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_clients_are_probed() {

@@ -25,11 +25,12 @@ impl Monitor {
                 condition_columns: Vec::new(),
             };
             if requests.kind() == Kind::Array {
-                for request in requests.elements() {
-                    parse_request(&mut monitor, request, format, schema.table(table))?;
+                for (place, request) in requests.elements().enumerate() {
+                    let is_first = place == 0;
+                    parse_request(&mut monitor, request, is_first, format, schema.table(table))?;
                 }
             } else {
-                parse_request(&mut monitor, requests, format, schema.table(table))?;
+                parse_request(&mut monitor, requests, true, format, schema.table(table))?;
             }
             monitor.columns.sort_by_key(|column| column.column);
             monitor.note_condition_columns();
@@ -59,9 +60,8 @@ impl Monitor {
                 return Err(Error::new(Tag::SyntaxError, details));
             }
             for request in requests.elements() {
-                let condition = parse_condition_change(request, schema.table(table))?;
-                // A monitor without conditions stays without.
-                if self.format != Format::Update {
+                let table = schema.table(table);
+                if let Some(condition) = parse_condition_change(request, self.format, table)? {
                     monitor.condition = condition;
                     monitor.note_condition_columns();
                 }
@@ -92,6 +92,7 @@ fn no_table(name: &str) -> Error {
 fn parse_request(
     monitor: &mut TableMonitor,
     json: Json<'_>,
+    is_first: bool,
     format: Format,
     table: &TableSchema,
 ) -> Result<(), Error> {
@@ -125,10 +126,13 @@ fn parse_request(
             }
         }
     }
-    if let Some(condition) = condition {
-        monitor.condition = Condition::parse(condition, table, &mut NoNames)?;
-    } else {
-        monitor.condition = Condition::default();
+    let condition = match condition {
+        Some(condition) => Condition::parse(condition, table, &mut NoNames)?,
+        None => Condition::default(),
+    };
+    // Of several requests for a table, the first one's decides, as in the reference.
+    if is_first {
+        monitor.condition = condition;
     }
     Ok(())
 }
@@ -182,7 +186,12 @@ fn parse_select(json: Json<'_>, table: &TableSchema) -> Result<Select, Error> {
     Ok(select)
 }
 
-fn parse_condition_change(json: Json<'_>, table: &TableSchema) -> Result<Condition, Error> {
+/// The new condition; for a monitor without conditions none, whatever it would be.
+fn parse_condition_change(
+    json: Json<'_>,
+    format: Format,
+    table: &TableSchema,
+) -> Result<Option<Condition>, Error> {
     let what = format_args!("table {}", table.name);
     let members = Members::new(json, &what);
     let columns = members.optional("columns", Kinds::ARRAY);
@@ -192,7 +201,8 @@ fn parse_condition_change(json: Json<'_>, table: &TableSchema) -> Result<Conditi
         return Err(Error::syntax(json, "changing columns is unsupported"));
     }
     match condition {
-        Some(condition) => Condition::parse(condition, table, &mut NoNames),
-        None => Ok(Condition::default()),
+        _ if format == Format::Update => Ok(None),
+        Some(condition) => Condition::parse(condition, table, &mut NoNames).map(Some),
+        None => Ok(Some(Condition::default())),
     }
 }

@@ -153,11 +153,8 @@ async fn serve(
 
 fn open(path: &Path) -> anyhow::Result<File> {
     let file = File::open(path)?;
-    if let Some(torn) = file.torn() {
-        tracing::warn!(
-            "{}: the last record was cut short and is dropped: {torn:?}",
-            path.display()
-        );
+    if let Some(dropped) = file.save_torn() {
+        tracing::warn!("{dropped}");
     }
     Ok(file)
 }

@@ -99,6 +99,10 @@ struct Session {
     change_aware: bool,
     /// Nothing more is read; the session ends when the outbox is empty.
     ending: bool,
+    /// The client says nothing more; what it has said is still answered.
+    end_of_input: bool,
+    /// What was wrong with the client's last message; what came before is still answered.
+    failure: Option<String>,
     owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
@@ -130,6 +134,8 @@ pub(crate) async fn run(
         monitors: Monitors::default(),
         change_aware: false,
         ending: false,
+        end_of_input: false,
+        failure: None,
         owns_lock: Arc::new(move |name| owner.locks.lock().owns(id, name)),
         service,
     };
@@ -139,7 +145,7 @@ pub(crate) async fn run(
         id,
     };
     if let Ending::Because(why) = session.serve().await {
-        tracing::warn!("{}: connection dropped ({why})", session.peer);
+        session.complain(&why);
     }
     session.count_input(0);
     session.transactions.forget(&session.service, session.id);
@@ -158,6 +164,17 @@ impl Drop for Place {
 }
 
 impl Session {
+    fn complain(&self, why: &str) {
+        let peer = &self.peer;
+        match self.service.complaints.allow() {
+            Some(0) => tracing::warn!("{peer}: connection dropped ({why})"),
+            Some(more) => tracing::warn!(
+                "{peer}: connection dropped ({why}); {more} more were not written here"
+            ),
+            None => {}
+        }
+    }
+
     async fn serve(&mut self) -> Ending {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
@@ -168,8 +185,13 @@ impl Session {
             if let Err(ending) = step {
                 return ending;
             }
-            if self.ending && self.outbox.is_empty() && self.transactions.all_answered() {
-                return Ending::Closed;
+            // Transactions that wait keep nobody.
+            let over = self.ending || self.end_of_input;
+            if over && self.outbox.is_empty() && self.transactions.all_answered() {
+                return match self.failure.take() {
+                    Some(failure) => Ending::Because(failure),
+                    None => Ending::Closed,
+                };
             }
             // The timer may be early, which costs a look, but never late.
             let deadline = self.next_deadline().map(tokio::time::Instant::from_std);
@@ -199,7 +221,7 @@ impl Session {
 
     /// Does everything that can be done without waiting.
     async fn step(&mut self, readable: bool, events: &mut Vec<Event>) -> Result<(), Ending> {
-        if readable && self.wants_input() {
+        if readable && self.wants_input() && !self.end_of_input {
             self.read()?;
         }
         loop {
@@ -242,7 +264,7 @@ impl Session {
     }
 
     fn interest(&self) -> Option<Interest> {
-        let read = self.goes_on();
+        let read = self.goes_on() && !self.end_of_input;
         let write = !self.outbox.is_empty();
         match (read, write) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -261,7 +283,10 @@ impl Session {
             Ok(count)
         });
         match count {
-            Ok(0) => Err(Ending::Closed),
+            Ok(0) => {
+                self.end_of_input = true;
+                Ok(())
+            }
             Ok(_) => {
                 self.probe.received(Instant::now());
                 self.count_input(self.input.memory())
@@ -304,10 +329,14 @@ impl Session {
     async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
         let mut handled = 0;
         while self.wants_input() {
-            let Some((document, length)) = input
-                .next()
-                .map_err(|error| Ending::Because(format!("error parsing stream: {error}")))?
-            else {
+            let next = match input.next() {
+                Ok(next) => next,
+                Err(error) => {
+                    self.fail(format!("error parsing stream: {error}"));
+                    break;
+                }
+            };
+            let Some((document, length)) = next else {
                 break;
             };
             let outcome = self.handle(document.root(), length).await?;
@@ -345,14 +374,20 @@ impl Session {
                     return Ok(Handled::Yes);
                 }
                 let kind = if error.is_some() { "error" } else { "reply" };
-                Err(Ending::Because(format!(
-                    "received unexpected {kind} message"
-                )))
+                self.fail(format!("received unexpected {kind} message"));
+                Ok(Handled::Yes)
             }
-            Err(why) => Err(Ending::Because(format!(
-                "received bad JSON-RPC message: {why}"
-            ))),
+            Err(why) => {
+                self.fail(format!("received bad JSON-RPC message: {why}"));
+                Ok(Handled::Yes)
+            }
         }
+    }
+
+    /// The client does not speak the protocol: its session ends with the answers that it has coming.
+    fn fail(&mut self, why: String) {
+        self.failure = Some(why);
+        self.ending = true;
     }
 
     fn take_news(&mut self, events: &mut Vec<Event>) -> Result<(), Ending> {
@@ -410,7 +445,8 @@ impl Session {
     fn on_deadline(&mut self) -> Result<(), Ending> {
         let now = Instant::now();
         self.transactions.retry_expired(now, self.id);
-        if self.probe.next_deadline().is_some_and(|at| now >= at) && self.wants_input() {
+        let due = self.probe.next_deadline().is_some_and(|at| now >= at);
+        if due && self.wants_input() && !self.end_of_input {
             // What waits in the socket counts, however busy this task was.
             self.read()?;
         } else if self.outbox.is_empty() && !self.wants_input() {

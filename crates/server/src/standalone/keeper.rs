@@ -127,7 +127,7 @@ impl Standalone {
             (Some(failure), lost @ 1..) => Err(LogError::Io {
                 file: self.log.path().to_path_buf(),
                 action: format!("cannot write {lost} acknowledged transactions"),
-                source: match failure.io_error() {
+                answer: match failure.io_error() {
                     Some(source) => std::io::Error::new(source.kind(), source.to_string()),
                     None => std::io::Error::other(failure.to_string()),
                 },

@@ -123,7 +123,7 @@ mod tests {
         let error = io_error(&LogError::Io {
             file: "a.db".into(),
             action: "cannot write".to_owned(),
-            source: std::io::Error::from_raw_os_error(28),
+            answer: std::io::Error::from_raw_os_error(28),
         });
         assert_eq!(error.tag, Tag::IoError);
         assert_eq!(error.io_error.as_deref(), Some("No space left on device"));

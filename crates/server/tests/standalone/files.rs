@@ -143,6 +143,13 @@ fn a_torn_end_is_told_and_dropped_by_starting() {
         std::fs::metadata(&path).unwrap().len(),
         good.len() as u64 + 15
     );
+    let said = file.save_torn().unwrap();
+    let copy = format!("{}.torn-{}", path.display(), good.len());
+    assert!(
+        said.contains("the last 15 bytes") && said.contains(&copy),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(copy).unwrap(), b"OVSDB JSON 7 00");
     let mut writer = Writer::start(file, options(POLICIES[0]));
     writer.insert(2);
     writer.wait_for(1);

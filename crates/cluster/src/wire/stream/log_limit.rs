@@ -8,8 +8,15 @@ const BURST: u32 = 10;
 /// One more each time this has passed.
 const REFILL: Duration = Duration::from_secs(2);
 
+/// Which of the lines about strangers are written.
 #[derive(Debug)]
-pub(super) struct LogLimit(Mutex<State>);
+pub struct LogLimit(Mutex<State>);
+
+impl Default for LogLimit {
+    fn default() -> Self {
+        LogLimit::new()
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -19,7 +26,8 @@ struct State {
 }
 
 impl LogLimit {
-    pub(super) fn new() -> Self {
+    /// A limit that nothing has been counted against.
+    pub fn new() -> Self {
         LogLimit(Mutex::new(State {
             allowed: BURST,
             since: Instant::now(),
@@ -28,7 +36,7 @@ impl LogLimit {
     }
 
     /// Whether a line may be written; if so, how many were not since the last one.
-    pub(super) fn allow(&self) -> Option<u64> {
+    pub fn allow(&self) -> Option<u64> {
         self.allow_at(Instant::now())
     }
 

@@ -24,5 +24,6 @@ mod table;
 
 pub use event::{Closed, Event, LinkId};
 pub use identity::{Local, Refusal};
+pub use log_limit::LogLimit;
 pub use peers::{LinkStatus, Peers, SendError};
 pub use settings::Settings;
