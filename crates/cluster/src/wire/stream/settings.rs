@@ -45,7 +45,7 @@ impl Default for Settings {
             probe: Duration::from_secs(2),
             connect: Duration::from_secs(1),
             retry_first: Duration::from_millis(20),
-            retry_most: Duration::from_millis(400),
+            retry_most: Duration::from_millis(250),
             retry_refused: Duration::from_secs(4),
         }
     }
