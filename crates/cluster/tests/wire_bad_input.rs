@@ -337,8 +337,8 @@ fn noise_disturbs_nobody() {
     let world = runtime.block_on(World::start(["127.0.98.1", "127.0.98.2"]));
     let world = std::cell::RefCell::new(world);
     proptest!(ProptestConfig::with_cases(100), |(pieces in noise())| {
+        let mut world = world.borrow_mut();
         runtime.block_on(async {
-            let mut world = world.borrow_mut();
             let mut stream = TcpStream::connect(world.addresses[0]).await.expect("connected");
             for piece in &pieces {
                 if stream.write_all(piece).await.is_err() {

@@ -330,6 +330,11 @@ async fn what_was_sent_before_the_end_arrives() {
     for _ in 0..10 {
         one.send(2, &command);
     }
+    // What it has not read yet does not matter.
+    for number in 0..2000 {
+        two.send(1, &heartbeat(number));
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
     one.send(2, &term(99));
     let stopping = tokio::spawn(one.peers.stop());
     two.term(99).await;

@@ -79,6 +79,9 @@ async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool 
         address: address.clone(),
         dialled: true,
     };
+    if shared.log_limit.allow().is_some() {
+        tracing::info!(db = shared.db(), "raft: {address}: connected");
+    }
     let running = Running::new(shared.clone(), id, outbox, true);
     let closed = match shared.tell(connected).await {
         true => {

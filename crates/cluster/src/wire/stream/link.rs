@@ -107,9 +107,17 @@ impl Running {
             self.outbox.close();
             tokio::time::sleep(FLUSH).await;
         };
+        let read = self.read(read);
+        tokio::pin!(read);
         tokio::select! {
-            closed = self.read(read) => closed,
-            closed = self.write(write) => closed,
+            closed = &mut read => closed,
+            closed = self.write(write) => {
+                // A socket that is closed with unread bytes in it takes back what it has sent.
+                if closed == Closed::ByUs {
+                    let _ = tokio::time::timeout(FLUSH, &mut read).await;
+                }
+                closed
+            }
             closed = self.probe() => closed,
             () = stopped => Closed::ByUs,
         }
@@ -175,18 +183,25 @@ impl Running {
     }
 
     async fn receive(&self, message: Message) -> Result<(), Closed> {
-        let identified = self
+        let caller = self
             .shared
             .accept_message(self.id, &message)
             .map_err(Closed::Refused)?;
         self.trusted.store(true, Ordering::Relaxed);
         self.useful.store(true, Ordering::Relaxed);
-        if let Some(identified) = identified {
+        if let Some(address) = caller {
             self.connected.store(true, Ordering::Relaxed);
+            let from = message.head.from;
+            if self.shared.log_limit.allow().is_some() {
+                tracing::info!(
+                    db = self.shared.db(),
+                    "raft: server {from} calls from {address}"
+                );
+            }
             let event = Event::Connected {
                 link: self.id,
-                server: Some(message.head.from),
-                address: identified.address,
+                server: Some(from),
+                address,
                 dialled: false,
             };
             if !self.shared.tell(event).await {

@@ -71,7 +71,7 @@ pub struct Peers {
 
 impl Peers {
     /// Listens at the addresses and dials the members. A full `events` makes the peers wait, so
-    /// its reader must not wait for them.
+    /// its reader must not wait for them. Must be called in a runtime.
     ///
     /// # Errors
     /// If an address cannot be listened at; nothing is left behind then.
@@ -159,7 +159,8 @@ impl Peers {
         self.shared.set_probe(probe);
     }
 
-    /// Sends to a server, on the best connection with it. Never waits.
+    /// Sends to a server, on the best connection with it. Never waits. Where the peer is slow,
+    /// a heartbeat that waits gives way to other messages without a word.
     ///
     /// # Errors
     /// If it is not sent. What was sent can still get lost with its connection.

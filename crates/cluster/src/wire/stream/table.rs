@@ -76,11 +76,6 @@ pub(super) struct Link {
     greeted: bool,
 }
 
-/// What [`Shared::accept_message`] found out.
-pub(super) struct Identified {
-    pub(super) address: String,
-}
-
 impl Shared {
     pub(super) fn new(local: Local, settings: Settings, events: mpsc::Sender<Event>) -> Self {
         Shared {
@@ -170,13 +165,13 @@ impl Shared {
         state.links.values().filter(|link| !link.dialled).count()
     }
 
-    /// Judges a message and notes what it says about who is there. Gives something for the
-    /// first one that says who a caller is.
+    /// Judges a message and notes what it says about who is there. Gives a caller's address with
+    /// the first one, which says who it is.
     pub(super) fn accept_message(
         &self,
         id: LinkId,
         message: &Message,
-    ) -> Result<Option<Identified>, Box<Refusal>> {
+    ) -> Result<Option<String>, Box<Refusal>> {
         let mut state = self.state.lock();
         let State {
             local,
@@ -215,7 +210,7 @@ impl Shared {
         if called.len() > SAME_CALLER {
             called[0].stop.cancel();
         }
-        Ok(Some(Identified { address }))
+        Ok(Some(address))
     }
 }
 
