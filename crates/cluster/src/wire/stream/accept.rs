@@ -43,7 +43,7 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener) {
         match accepted {
             Ok((stream, from)) => take(&shared, stream, from),
             Err(error) => {
-                if shared.log_limit.allow().is_some() {
+                if shared.may_log() {
                     tracing::warn!(db = shared.db(), "raft: a call cannot be taken: {error}");
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -55,7 +55,7 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener) {
 fn take(shared: &Arc<Shared>, stream: TcpStream, from: SocketAddr) {
     let most = shared.settings.max_accepted;
     if shared.accepted() >= most {
-        if shared.log_limit.allow().is_some() {
+        if shared.may_log() {
             tracing::warn!(
                 db = shared.db(),
                 "raft: {from} is hung up on: {most} callers are enough"

@@ -79,7 +79,7 @@ async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool 
         address: address.clone(),
         dialled: true,
     };
-    if shared.log_limit.allow().is_some() {
+    if shared.may_log() {
         tracing::info!(db = shared.db(), "raft: {address}: connected");
     }
     let running = Running::new(shared.clone(), id, outbox, true);

@@ -192,7 +192,7 @@ impl Running {
         if let Some(address) = caller {
             self.connected.store(true, Ordering::Relaxed);
             let from = message.head.from;
-            if self.shared.log_limit.allow().is_some() {
+            if self.shared.may_log() {
                 tracing::info!(
                     db = self.shared.db(),
                     "raft: server {from} calls from {address}"
@@ -297,10 +297,7 @@ impl Running {
         };
         if *why == Closed::ByUs {
             tracing::debug!(db, "raft: {who}: {why}");
-        } else if let Some(others) = self.shared.log_limit.allow() {
-            if others > 0 {
-                tracing::info!(db, "raft: {others} lines like the next one left out");
-            }
+        } else if self.shared.may_log() {
             match why {
                 Closed::Refused(_) => tracing::warn!(db, "raft: {who} {why}: connection closed"),
                 _ => tracing::info!(db, "raft: connection with {who} is gone: {why}"),

@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) events: mpsc::Sender<Event>,
     pub(super) state: Mutex<State>,
     pub(super) budget: Budget,
-    pub(super) log_limit: LogLimit,
+    log_limit: LogLimit,
     /// In milliseconds.
     probe: AtomicU64,
     pub(super) stop: CancellationToken,
@@ -111,6 +111,18 @@ impl Shared {
     /// The database's name for log lines.
     pub(super) fn db(&self) -> String {
         self.state.lock().local.db.clone()
+    }
+
+    /// Whether a line that a stranger can cause may be written.
+    pub(super) fn may_log(&self) -> bool {
+        match self.log_limit.allow() {
+            None => false,
+            Some(0) => true,
+            Some(others) => {
+                tracing::info!(db = self.db(), "raft: {others} lines were left out here");
+                true
+            }
+        }
     }
 
     /// Tells the owner; false if there is none any more, or all is over.
