@@ -262,11 +262,15 @@ async fn a_real_server_that_restarts_is_back_at_once() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         reference.kill(0);
+        let killed = std::time::Instant::now();
         node.wait("its end", |event| match event {
             Event::Disconnected { remaining: 0, .. } => Some(()),
             _ => None,
         })
         .await;
+        let took = killed.elapsed();
+        println!("{round}: its end was known after {took:?}");
+        assert!(took < Duration::from_millis(200), "{took:?}");
         // Down for long enough that the waits are at their longest.
         for _ in 0..8 {
             node.wait("a failure", |event| match event {
