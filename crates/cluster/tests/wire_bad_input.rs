@@ -3,9 +3,7 @@
 #[path = "wire/support.rs"]
 mod support;
 
-use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ovsdb_cluster::entry::ServerId;
@@ -260,49 +258,6 @@ async fn a_dialled_address_with_another_server_is_refused() {
             .await;
         assert!(refusal.contains(refused), "{refusal}");
         ended(&mut stream).await;
-    }
-}
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("lock").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test]
-async fn a_refusal_is_a_log_line_and_a_flood_is_not() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let mut world = World::start(["127.0.97.1", "127.0.97.2"]).await;
-    for _ in 0..40 {
-        world.refusal(b"[]").await;
-    }
-    let text = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text");
-    let wrong: Vec<_> = text
-        .lines()
-        .filter(|l| l.contains("wrong message"))
-        .collect();
-    assert!((5..30).contains(&wrong.len()), "{text}");
-    for part in [
-        "WARN",
-        "raft: tcp:127.0.0.1:",
-        "sends a wrong message: message is not a JSON object: connection closed",
-        "db=\"test\"",
-    ] {
-        assert!(wrong[0].contains(part), "{}", wrong[0]);
     }
 }
 
