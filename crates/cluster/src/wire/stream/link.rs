@@ -69,7 +69,8 @@ impl Activity {
         if self.holding.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }
-        Duration::from_millis(self.now() - self.heard.load(Ordering::Relaxed).min(self.now()))
+        let heard = self.heard.load(Ordering::Relaxed);
+        Duration::from_millis(self.now().saturating_sub(heard))
     }
 }
 
