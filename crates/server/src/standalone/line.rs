@@ -73,15 +73,12 @@ impl Line {
         }
     }
 
-    /// Fails everything behind this one that has no outcome yet. False if there was nothing.
-    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) -> bool {
+    /// Fails everything behind this one that has no outcome yet.
+    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) {
         let index = self.index((number + 1).max(self.first));
-        let mut any = false;
         for waiting in self.waiting.iter_mut().skip(index) {
-            any = true;
             waiting.outcome.get_or_insert_with(|| Err(error.clone()));
         }
-        any
     }
 
     /// Takes the first one if it can be told its outcome.
@@ -137,8 +134,7 @@ mod tests {
         line.settle(numbers[0], Ok(()));
         let error = Error::new(Tag::IoError, "full");
         line.settle(numbers[1], Err(error.clone()));
-        assert!(line.fail_behind(numbers[1], &error));
+        line.fail_behind(numbers[1], &error);
         assert_eq!(outcomes(&mut line), [true, false, false, false]);
-        assert!(!line.fail_behind(numbers[3], &error));
     }
 }

@@ -134,8 +134,13 @@ impl World {
                 }
                 let before = self.writer.head.sequence();
                 let number = self.writer.propose(&operations);
-                // Where nothing changes there is nothing to make durable.
-                self.note(number, *durable && self.writer.head.sequence() > before);
+                // What changes nothing promises nothing: should the power go before a failed write
+                // could be undone, it is there although it was told as failed.
+                let changes = self.writer.head.sequence() > before;
+                self.note(
+                    number,
+                    changes && (*durable || self.policy == SyncPolicy::Always),
+                );
             }
             Step::Read => {
                 let number = self.writer.read();
@@ -214,9 +219,7 @@ impl World {
         let promised = ended
             .iter()
             .zip(&self.attempts)
-            .rposition(|((_, good), attempt)| {
-                *good && (attempt.durable || self.policy == SyncPolicy::Always)
-            });
+            .rposition(|((_, good), attempt)| *good && attempt.durable);
         let mut candidates: Vec<&str> = Vec::new();
         match promised {
             Some(last) => candidates.extend(self.attempts[last..].iter().map(|a| &*a.contents)),
