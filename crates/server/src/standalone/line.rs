@@ -58,6 +58,12 @@ impl Line {
         true
     }
 
+    /// The first write without an outcome.
+    pub(super) fn first_unsettled(&mut self) -> Option<u64> {
+        let end = self.first + self.waiting.len() as u64;
+        (!self.is_settled_before(end)).then_some(self.settled)
+    }
+
     /// Gives one its outcome. False if it has one already, or has gone.
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome) -> bool {
         if number < self.first {
@@ -117,10 +123,12 @@ mod tests {
         let second = join(&mut line, Kind::Write);
         let third = join(&mut line, Kind::Write);
         assert!(line.is_settled_before(second) && !line.is_settled_before(third));
+        assert_eq!(line.first_unsettled(), Some(second));
         assert!(line.settle(third, Ok(())));
         assert_eq!(outcomes(&mut line), [true], "the barrier");
         assert!(line.settle(second, Ok(())));
         assert!(line.is_settled_before(third));
+        assert_eq!(line.first_unsettled(), None);
         assert!(!line.settle(first, Ok(())), "gone");
         assert_eq!(outcomes(&mut line), [true, true]);
         assert!(line.waiting.is_empty());
