@@ -108,7 +108,7 @@ impl Queue {
     pub(crate) fn push(&self, item: Item, even_if_failed: bool) -> Result<(), Box<Returned>> {
         let state = self.state();
         if state.closed || (state.failed.is_some() && !even_if_failed) {
-            let error = state.failed.clone();
+            let error = state.failed.clone().filter(|_| !state.closed);
             return Err(Box::new((item, error)));
         }
         self.put(state, item);

@@ -257,10 +257,10 @@ impl World {
     /// After a crash: closes the old log, checks what is on the disk, and opens it again.
     fn restart(&mut self, power_was_cut: bool) {
         self.disk.set_faults(Faults::default());
-        self.sync_has_failed = false;
         self.log = None;
         self.reports.wait_for(self.submitted.len());
         let (found, end) = self.read();
+        self.sync_has_failed = false;
         self.check(&found, power_was_cut);
         let lock = Lock::acquire(&self.path).unwrap();
         let appender = Appender::open(self.disk.mount(), lock, &end).unwrap();
@@ -289,9 +289,12 @@ impl World {
         assert_eq!(self.disk.read(&self.path).unwrap(), before, "unchanged");
         match result {
             Ok(end) => (ids, end),
-            // Later sectors got to the disk before earlier ones: what is intact behind the gap was
-            // not acknowledged, but only the operator may say so.
-            Err(LogError::Damaged { offset, .. }) if self.writeback == Writeback::AnyOrder => {
+            // Later sectors got to the disk before earlier ones, or a failed sync has written only
+            // those: what is intact behind the gap was not acknowledged, but only the operator may
+            // say so.
+            Err(LogError::Damaged { offset, .. })
+                if self.writeback == Writeback::AnyOrder || self.sync_has_failed =>
+            {
                 self.disk
                     .put(&self.path, &before[..usize::try_from(offset).unwrap()]);
                 let mut again = Vec::new();

@@ -360,8 +360,8 @@ impl Ordering for Arc<Standalone> {
 
     /// A compaction is done on one of the log's threads, whenever it is ready. A conversion is done
     /// in order like a proposal; what is proposed behind it waits for it, and must follow the new
-    /// schema. If it fails, so does what was proposed behind it, and only then the
-    /// writer has to go back and [`resume`](Ordering::resume).
+    /// schema. If it fails, so does everything behind it until [`Ordering::resume`], as behind a
+    /// proposal that fails.
     fn replace(&self, version: Version, done: Done) {
         self.change(|state| {
             if let Some(error) = state.failed.clone() {

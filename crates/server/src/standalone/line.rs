@@ -58,6 +58,12 @@ impl Line {
         true
     }
 
+    /// The first write without an outcome.
+    pub(super) fn first_unsettled(&mut self) -> Option<u64> {
+        let end = self.first + self.waiting.len() as u64;
+        (!self.is_settled_before(end)).then_some(self.settled)
+    }
+
     /// Gives one its outcome. False if it has one already, or has gone.
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome) -> bool {
         if number < self.first {
@@ -73,15 +79,12 @@ impl Line {
         }
     }
 
-    /// Fails everything behind this one that has no outcome yet. False if there was nothing.
-    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) -> bool {
+    /// Fails everything behind this one that has no outcome yet.
+    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) {
         let index = self.index((number + 1).max(self.first));
-        let mut any = false;
         for waiting in self.waiting.iter_mut().skip(index) {
-            any = true;
             waiting.outcome.get_or_insert_with(|| Err(error.clone()));
         }
-        any
     }
 
     /// Takes the first one if it can be told its outcome.
@@ -120,10 +123,12 @@ mod tests {
         let second = join(&mut line, Kind::Write);
         let third = join(&mut line, Kind::Write);
         assert!(line.is_settled_before(second) && !line.is_settled_before(third));
+        assert_eq!(line.first_unsettled(), Some(second));
         assert!(line.settle(third, Ok(())));
         assert_eq!(outcomes(&mut line), [true], "the barrier");
         assert!(line.settle(second, Ok(())));
         assert!(line.is_settled_before(third));
+        assert_eq!(line.first_unsettled(), None);
         assert!(!line.settle(first, Ok(())), "gone");
         assert_eq!(outcomes(&mut line), [true, true]);
         assert!(line.waiting.is_empty());
@@ -137,8 +142,7 @@ mod tests {
         line.settle(numbers[0], Ok(()));
         let error = Error::new(Tag::IoError, "full");
         line.settle(numbers[1], Err(error.clone()));
-        assert!(line.fail_behind(numbers[1], &error));
+        line.fail_behind(numbers[1], &error);
         assert_eq!(outcomes(&mut line), [true, false, false, false]);
-        assert!(!line.fail_behind(numbers[3], &error));
     }
 }

@@ -156,6 +156,12 @@ impl State {
             ),
             Err(error) => {
                 self.unwritten = records;
+                // What waits stands behind these, also what the log has not taken yet: or it would
+                // be tried again without end.
+                match self.line.first_unsettled() {
+                    Some(first) => self.fail(first, io_error(&error)),
+                    None => self.drop_overflow(&io_error(&error)),
+                }
                 self.note_failure(error);
             }
         }
@@ -176,23 +182,13 @@ impl State {
                     self.schema_in_file = schema;
                     self.acknowledge(number);
                 }
-                Err(error) => self.conversion_failed(number, error),
+                Err(error) => self.fail(number, error),
             },
         }
     }
 
-    /// Everything is as it was before; if nothing was proposed on top of it, the writer need not
-    /// go back.
-    pub(super) fn conversion_failed(&mut self, number: u64, error: Error) {
-        if self.line.settle(number, Err(error.clone())) {
-            self.schema = self.schema_in_file.clone();
-            if self.line.fail_behind(number, &error) {
-                self.give_up(error);
-            }
-        }
-    }
-
-    /// A write fails, and everything behind it.
+    /// A write or conversion fails, and everything behind it until the writer has gone back: even what
+    /// only reads may stand on it.
     pub(super) fn fail(&mut self, number: u64, error: Error) {
         if self.line.settle(number, Err(error.clone())) {
             self.line.fail_behind(number, &error);
@@ -209,18 +205,23 @@ impl State {
         });
         match first {
             Some(first) => self.fail(first, error),
-            None => self.give_up(error),
+            None => self.drop_overflow(&error),
         }
     }
 
     /// Nothing that waits can be written any more, as it stands on what has failed.
     fn give_up(&mut self, error: Error) {
+        self.drop_overflow(&error);
+        self.schema = self.schema_in_file.clone();
+        self.failed = Some(error);
+    }
+
+    /// Those in line have their outcomes; the others are told here.
+    fn drop_overflow(&mut self, error: &Error) {
         for item in self.overflow.drain(..) {
             if let Item::Compact(_, done) = item {
                 self.told.push((done, Err(error.clone())));
             }
         }
-        self.schema = self.schema_in_file.clone();
-        self.failed = Some(error);
     }
 }

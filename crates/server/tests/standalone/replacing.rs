@@ -157,10 +157,11 @@ fn a_failed_conversion_leaves_everything_and_fails_what_stands_on_it() {
     writer.head = convert(&old, newer(), &mut Uuid::new_v4).unwrap();
     let converted = replace(&writer);
     assert!(converted.recv_timeout(WAIT).unwrap().is_err());
-    // Nothing stood on it: no need to go back.
-    writer.head = old.clone();
-    writer.insert(1);
-    assert_eq!(writer.wait_for(2), [(0, true), (1, true)]);
+    // A read may have seen what is not there.
+    writer.read();
+    assert_eq!(writer.wait_for(2), [(0, true), (1, false)]);
+    writer.go_back();
+    assert_eq!(contents(&writer.head), contents(&old));
     let old = writer.head.clone();
     writer.head = convert(&old, newer(), &mut Uuid::new_v4).unwrap();
     disk.0.hold();
@@ -174,7 +175,7 @@ fn a_failed_conversion_leaves_everything_and_fails_what_stands_on_it() {
     writer.go_back();
     writer.insert(4);
     assert_eq!(writer.wait_for(5)[4..], [(4, true)]);
-    assert_eq!(writer.head.row_count(), 3);
+    assert_eq!(writer.head.row_count(), 2);
     let expected = contents(&writer.head);
     writer.keeper.close().unwrap();
     drop(writer);
@@ -212,4 +213,41 @@ fn a_conversion_is_told_when_it_cannot_be_undone_by_a_power_cut() {
             assert_eq!(writer.wait_for(2)[1..], [(1, false)]);
         }
     }
+}
+
+#[test]
+fn a_conversion_behind_what_cannot_be_written_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let disk = SimulatedDisk::new(1, Writeback::InOrder);
+    let file = File::create_on(disk.mount(), &path, crate::writer::schema()).unwrap();
+    let mut writer = Writer::start(file, options(SyncPolicy::Asked));
+    disk.set_faults(Faults {
+        folder_sync: 100,
+        ..Faults::default()
+    });
+    // Stays on its way, and nothing can be written meanwhile.
+    let old = disk.read(&path);
+    let compacted = replace(&writer);
+    crate::writer::wait_until("renamed", || disk.read(&path) != old);
+    writer.insert(0);
+    crate::writer::wait_until("failed", || writer.keeper.unwritten() == 1);
+    let before = writer.head.clone();
+    writer.head = convert(&before, newer(), &mut Uuid::new_v4).unwrap();
+    let converted = replace(&writer);
+    assert!(converted.recv_timeout(WAIT).unwrap().is_err());
+    writer.insert(1);
+    assert_eq!(writer.wait_for(2), [(0, true), (1, false)]);
+    writer.go_back();
+    assert_eq!(contents(&writer.head), contents(&before));
+    disk.set_faults(Faults::default());
+    writer.insert(2);
+    assert_eq!(writer.wait_for(3)[2..], [(2, true)]);
+    compacted.recv_timeout(WAIT).unwrap().unwrap();
+    assert_eq!(writer.keeper.unwritten(), 0);
+    writer.keeper.close().unwrap();
+    let expected = contents(&writer.head);
+    drop(writer);
+    let file = File::open_on(disk.mount(), &path).unwrap();
+    assert_eq!(contents(file.version()), expected);
 }
