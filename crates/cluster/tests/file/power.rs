@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use ovsdb_cluster::file::store::Replaced;
+use ovsdb_cluster::file::store::{Replaced, WriteData};
 use ovsdb_cluster::file::{Ballot, ClusterFile, Contents, Reason, Replayed, SnapshotMeta, Store};
 use ovsdb_log::testing::{Faults, SimulatedDisk, Writeback};
 use ovsdb_log::{Done, Lock, Options};
@@ -272,7 +272,7 @@ impl World {
         }
     }
 
-    fn snapshot_callbacks(&mut self) -> (Box<dyn FnOnce(&mut Vec<u8>) + Send>, Replaced) {
+    fn snapshot_callbacks(&mut self) -> (WriteData, Replaced) {
         let (sender, receiver) = mpsc::channel();
         let change = self.changes + 1;
         let (acknowledged, install) = (self.acknowledged.clone(), self.installing.is_some());

@@ -1,1 +1,672 @@
-//! .
+//! A file in use, case by case.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+
+use ovsdb_cluster::entry::{Entry, Payload};
+use ovsdb_cluster::file::record::{LEFT, TRANSFER_LEADERSHIP};
+use ovsdb_cluster::file::store::{Replaced, WriteData};
+use ovsdb_cluster::file::{
+    Ballot, ClusterFile, Contents, Fact, Identity, Reason, SnapshotMeta, Standing, Store,
+};
+use ovsdb_log::testing::{Faults, SimulatedDisk, Writeback};
+use ovsdb_log::{Disk, Lock, Options};
+
+use super::support::{
+    WAIT, contents, data, done, entry, header, must, read_all, replay, run, servers, text, uuid,
+};
+
+const SNAPSHOT: &[u8] = br#"[{"name":"d","tables":{"t":{"columns":{"n":{"type":"integer"},"s":{"type":"string"}},"isRoot":true}},"version":"1.0.0"},{"_is_diff":true}]"#;
+
+fn start_with(path: &Path, options: Options) -> Store {
+    let contents = Contents {
+        header: header(7, &[1]),
+        records: Vec::new(),
+    };
+    let lock = Lock::acquire(path).unwrap();
+    let file = ClusterFile::create(Arc::new(Disk), lock, &contents).unwrap();
+    file.start(options).unwrap().0
+}
+
+fn start(path: &Path) -> Store {
+    start_with(path, Options::default())
+}
+
+fn rows(term: u64, places: std::ops::RangeInclusive<u64>) -> Vec<Arc<Entry>> {
+    places.map(|i| entry(term, i, data(i))).collect()
+}
+
+fn append(store: &Store, new: &[Arc<Entry>]) {
+    let (done, receiver) = done();
+    store.append(new, done).unwrap();
+    receiver.recv_timeout(WAIT).unwrap().unwrap();
+}
+
+fn save(store: &Store, ballot: Ballot) {
+    let (done, receiver) = done();
+    store.save(ballot, done).unwrap();
+    receiver.recv_timeout(WAIT).unwrap().unwrap();
+}
+
+/// A snapshot's contents that wait for a word, and where its end is told.
+struct Slow {
+    go: mpsc::Sender<()>,
+    done: mpsc::Receiver<Result<(), String>>,
+}
+
+impl Slow {
+    fn new() -> (Slow, WriteData, Replaced) {
+        let (go, wait) = mpsc::channel();
+        let (told, done) = mpsc::channel();
+        let data: WriteData = Box::new(move |out| {
+            let _ = wait.recv();
+            out.extend_from_slice(SNAPSHOT);
+        });
+        let replaced: Replaced = Box::new(move |result| {
+            let _ = told.send(result.map(|_| ()).map_err(|e| e.to_string()));
+        });
+        (Slow { go, done }, data, replaced)
+    }
+
+    fn finish(self) -> Result<(), String> {
+        let _ = self.go.send(());
+        self.done.recv_timeout(WAIT).unwrap()
+    }
+}
+
+fn check_cluster(path: &Path) {
+    let (fine, why) = run("ovsdb-tool", &["check-cluster", text(path)]);
+    assert!(fine, "{why}");
+}
+
+#[test]
+fn everything_is_there_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    save(
+        &store,
+        Ballot::Vote {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    save(
+        &store,
+        Ballot::Leader {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    append(&store, &[entry(3, 8, Payload::Empty)]);
+    append(&store, &rows(3, 9..=12));
+    append(
+        &store,
+        &[
+            entry(3, 13, Payload::Servers(servers(&[1, 2]))),
+            entry(3, 14, Payload::ElectionTimer(3000)),
+        ],
+    );
+    store.commit(14).unwrap();
+    let (note_done, receiver) = done();
+    store
+        .note(
+            TRANSFER_LEADERSHIP,
+            Some("to another".to_owned()),
+            note_done,
+        )
+        .unwrap();
+    receiver.recv_timeout(WAIT).unwrap().unwrap();
+    assert_eq!(store.election_timer(), 3000);
+    assert_eq!(store.servers_at(12), Some(servers(&[1])));
+    assert_eq!(store.servers_at(13), Some(servers(&[1, 2])));
+    assert_eq!(
+        (store.eid_at(7), store.eid_at(8), store.eid_at(u64::MAX)),
+        (Some(uuid(1007)), Some(uuid(1007)), Some(uuid(1012)))
+    );
+    assert_eq!(
+        (
+            store.term_at(6),
+            store.term_at(7),
+            store.term_at(8),
+            store.term_at(15)
+        ),
+        (None, Some(2), Some(3), None)
+    );
+    store.close().unwrap();
+    check_cluster(&path);
+    let log = must("ovsdb-tool", &["show-log", text(&path)]);
+    assert!(
+        log.contains("comment: \"to another\"\n note: \"transfer leadership\""),
+        "{log}"
+    );
+
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        (state.term, state.vote, state.leader, state.commit_index),
+        (3, Some(uuid(1)), Some(uuid(1)), 14)
+    );
+    assert_eq!(state.entries.len(), 7);
+    assert_eq!(state.standing(), Standing::Member);
+    assert_eq!(state.election_timer(), 3000);
+}
+
+#[test]
+fn what_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = start(&folder.path().join("a.db"));
+    append(&store, &rows(3, 8..=10));
+    store.commit(9).unwrap();
+    let refused =
+        |result: Result<(), ovsdb_cluster::file::Refused>| match result.unwrap_err().reason {
+            Reason::Invalid(why) => why,
+            other => panic!("{other:?}"),
+        };
+    let add = |entries: &[Arc<Entry>]| refused(store.append(entries, done().0));
+    assert_eq!(
+        add(&rows(3, 10..=10)),
+        "an entry with index 10 does not follow index 10"
+    );
+    assert_eq!(
+        add(&rows(3, 12..=12)),
+        "an entry with index 12 does not follow index 10"
+    );
+    assert!(
+        add(&rows(2, 11..=11)).contains("has term 2, which precedes the previous entry's term 3")
+    );
+    assert!(matches!(store.truncate_behind(8), Err(Reason::Invalid(_))));
+    assert!(matches!(store.commit(11), Err(Reason::Invalid(_))));
+    let ballot = |ballot| refused(store.save(ballot, done().0));
+    assert_eq!(ballot(Ballot::Term(2)), "term 2 is over, it is 3");
+    save(
+        &store,
+        Ballot::Vote {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    save(
+        &store,
+        Ballot::Vote {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    assert!(
+        ballot(Ballot::Vote {
+            term: 3,
+            server: uuid(2)
+        })
+        .contains("it was")
+    );
+    for index in [7, 10, 11] {
+        let (_slow, data, replaced) = Slow::new();
+        assert!(
+            matches!(
+                store.compact(index, data, replaced),
+                Err(Reason::Invalid(_))
+            ),
+            "{index}"
+        );
+    }
+    assert_eq!(store.ends().1.index, 10);
+    store.close().unwrap();
+    let result = store.append(&rows(3, 11..=11), done().0);
+    assert!(matches!(result.unwrap_err().reason, Reason::Closed));
+}
+
+#[test]
+fn a_leader_replaces_nothing_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=12));
+    store.commit(9).unwrap();
+    store.truncate_behind(9).unwrap();
+    save(
+        &store,
+        Ballot::Vote {
+            term: 4,
+            server: uuid(1),
+        },
+    );
+    save(
+        &store,
+        Ballot::Leader {
+            term: 4,
+            server: uuid(1),
+        },
+    );
+    append(&store, &[entry(4, 10, Payload::Empty)]);
+    store.close().unwrap();
+    check_cluster(&path);
+    assert_eq!(replay(&path).unwrap().entries.last().index, 10);
+
+    // All behind the snapshot taken back: nothing to write again.
+    let path = folder.path().join("b.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=12));
+    store.truncate_behind(7).unwrap();
+    save(
+        &store,
+        Ballot::Leader {
+            term: 4,
+            server: uuid(1),
+        },
+    );
+    assert_eq!(store.leader(), Some(uuid(1)));
+    append(&store, &[entry(4, 8, Payload::Empty)]);
+    store.close().unwrap();
+    check_cluster(&path);
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        (state.term, state.leader, state.entries.len()),
+        (4, None, 1)
+    );
+
+    // And while the last entry is becoming a part of the snapshot.
+    let path = folder.path().join("c.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=12));
+    store.commit(9).unwrap();
+    let (slow, data, replaced) = Slow::new();
+    store.compact(9, data, replaced).unwrap();
+    store.truncate_behind(9).unwrap();
+    save(
+        &store,
+        Ballot::Leader {
+            term: 4,
+            server: uuid(1),
+        },
+    );
+    append(&store, &[entry(4, 10, Payload::Empty)]);
+    slow.finish().unwrap();
+    store.close().unwrap();
+    check_cluster(&path);
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        (state.snapshot().unwrap().index, state.entries.len()),
+        (9, 1)
+    );
+}
+
+#[test]
+fn a_log_is_made_short_beside_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    save(
+        &store,
+        Ballot::Vote {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    append(&store, &rows(3, 8..=20));
+    append(
+        &store,
+        &[entry(3, 21, Payload::Servers(servers(&[1, 2, 3])))],
+    );
+    append(&store, &rows(3, 22..=25));
+    store.commit(24).unwrap();
+    let (slow, data, replaced) = Slow::new();
+    store.compact(22, data, replaced).unwrap();
+    let (second, data, replaced) = Slow::new();
+    assert!(matches!(
+        store.compact(23, data, replaced),
+        Err(Reason::Busy)
+    ));
+    drop(second);
+    // The work goes on.
+    append(&store, &rows(3, 26..=30));
+    store.commit(28).unwrap();
+    save(
+        &store,
+        Ballot::Leader {
+            term: 3,
+            server: uuid(1),
+        },
+    );
+    assert_eq!(store.purge(22).index, 7, "the file still starts there");
+    slow.finish().unwrap();
+    let meta = store.snapshot().unwrap();
+    assert_eq!((meta.index, meta.term, meta.eid), (22, 3, uuid(1022)));
+    assert_eq!(
+        (meta.servers, meta.election_timer),
+        (servers(&[1, 2, 3]), Some(1000))
+    );
+    assert_eq!(store.range(8..31, usize::MAX).len(), 23);
+    assert_eq!(store.purge(15).index, 15);
+    assert_eq!(store.range(0..u64::MAX, usize::MAX).len(), 15);
+    assert_eq!(store.purge(100).index, 22);
+    assert_eq!(
+        (store.term_at(22), store.term_at(21), store.eid_at(22)),
+        (Some(3), None, Some(uuid(1022)))
+    );
+    // What is not in memory any more is known by the snapshot.
+    assert_eq!(store.servers_at(u64::MAX), Some(servers(&[1, 2, 3])));
+    store.commit(30).unwrap();
+    store.close().unwrap();
+    check_cluster(&path);
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        state.entries.iter().map(|e| e.index).collect::<Vec<_>>(),
+        (23..=30).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        (state.term, state.vote, state.leader, state.commit_index),
+        (3, Some(uuid(1)), Some(uuid(1)), 30)
+    );
+    assert_eq!(contents(&state).matches("\"n\":").count(), 8 + 1);
+}
+
+fn meta(index: u64, term: u64) -> SnapshotMeta {
+    SnapshotMeta {
+        index,
+        term,
+        eid: uuid(5),
+        servers: servers(&[1, 2]),
+        election_timer: Some(2000),
+    }
+}
+
+#[test]
+fn a_leaders_snapshot_takes_the_place_of_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=12));
+    store.commit(9).unwrap();
+    for (index, term) in [(7, 2), (9, 9)] {
+        let (_slow, data, replaced) = Slow::new();
+        let result = store.install(meta(index, term), data, replaced);
+        assert!(matches!(result, Err(Reason::Invalid(_))), "{result:?}");
+    }
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(50, 4), data, replaced).unwrap();
+    assert_eq!(
+        (
+            store.ends().0.index,
+            store.ends().1.term,
+            store.commit_index(),
+            store.term()
+        ),
+        (50, 4, 50, 4)
+    );
+    // Entries behind it wait for it; a vote does not.
+    let (append_done, appended) = done();
+    store.append(&rows(4, 51..=53), append_done).unwrap();
+    store.commit(52).unwrap();
+    save(
+        &store,
+        Ballot::Vote {
+            term: 5,
+            server: uuid(2),
+        },
+    );
+    assert!(appended.try_recv().is_err());
+    assert_eq!(replay(&path).unwrap().entries.last().index, 12);
+    assert_eq!(replay(&path).unwrap().vote, Some(uuid(2)));
+    slow.finish().unwrap();
+    appended.recv_timeout(WAIT).unwrap().unwrap();
+    append(&store, &rows(5, 54..=55));
+    store.close().unwrap();
+    check_cluster(&path);
+    let state = replay(&path).unwrap();
+    assert_eq!(state.snapshot(), Some(&meta(50, 4)));
+    assert_eq!(
+        (
+            state.entries.len(),
+            state.commit_index,
+            state.term,
+            state.vote
+        ),
+        (5, 52, 5, Some(uuid(2)))
+    );
+}
+
+#[test]
+fn a_snapshot_that_the_log_leads_to_leaves_what_is_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=12));
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(10, 3), data, replaced).unwrap();
+    append(&store, &rows(3, 13..=13));
+    slow.finish().unwrap();
+    store.close().unwrap();
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        state.entries.iter().map(|e| e.index).collect::<Vec<_>>(),
+        [11, 12, 13]
+    );
+    assert_eq!(state.commit_index, 10);
+    check_cluster(&path);
+}
+
+#[test]
+fn what_waits_for_a_snapshot_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let options = Options {
+        max_bytes: 1500,
+        ..Options::default()
+    };
+    let store = start_with(&path, options);
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(50, 4), data, replaced).unwrap();
+    let mut waiting = Vec::new();
+    let mut next = 51;
+    let full = loop {
+        let (done, receiver) = done();
+        match store.append(&rows(4, next..=next), done) {
+            Ok(()) => waiting.push(receiver),
+            Err(refused) => break refused.reason,
+        }
+        next += 1;
+    };
+    assert!(matches!(full, Reason::Full), "{full:?}");
+    assert!((2..20).contains(&waiting.len()));
+    assert_eq!(
+        store.ends().1.index,
+        next - 1,
+        "what was refused is not there"
+    );
+    let room = Arc::new(AtomicBool::new(false));
+    let (told, receiver) = mpsc::channel();
+    let flag = room.clone();
+    store.on_space(
+        400,
+        Box::new(move || {
+            flag.store(true, Ordering::SeqCst);
+            told.send(()).unwrap();
+        }),
+    );
+    assert!(!room.load(Ordering::SeqCst));
+    slow.finish().unwrap();
+    receiver.recv_timeout(WAIT).unwrap();
+    for receiver in waiting {
+        receiver.recv_timeout(WAIT).unwrap().unwrap();
+    }
+    store.close().unwrap();
+    assert_eq!(replay(&path).unwrap().entries.last().index, next - 1);
+}
+
+#[test]
+fn closing_gives_up_what_waits_for_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    append(&store, &rows(3, 8..=9));
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(50, 4), data, replaced).unwrap();
+    let (append_done, appended) = done();
+    store.append(&rows(4, 51..=51), append_done).unwrap();
+    let closing = std::thread::spawn(move || store.close());
+    let Slow {
+        go,
+        done: installed,
+    } = slow;
+    go.send(()).unwrap();
+    closing.join().unwrap().unwrap();
+    // In time or not; but both together.
+    let result = installed.recv_timeout(WAIT).unwrap();
+    let appended = appended.recv_timeout(WAIT).unwrap();
+    let state = replay(&path).unwrap();
+    match result {
+        Ok(()) => assert_eq!(state.snapshot().unwrap().index, 50),
+        Err(_) => assert_eq!(state.entries.last().index, 9),
+    }
+    assert_eq!(appended.is_ok(), state.entries.last().index == 51);
+}
+
+#[test]
+fn a_joining_server_keeps_its_votes_and_becomes_a_member() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let identity = Identity {
+        server_id: uuid(2),
+        cluster_id: None,
+        name: "d".to_owned(),
+        local_address: "tcp:127.0.0.2:6647".to_owned(),
+    };
+    let contents = Contents::joining(identity, vec!["tcp:127.0.0.1:6647".to_owned()]).unwrap();
+    let lock = Lock::acquire(&path).unwrap();
+    let file = ClusterFile::create(Arc::new(Disk), lock, &contents).unwrap();
+    let (store, snapshot) = file.start(Options::default()).unwrap();
+    assert!(snapshot.is_none() && store.snapshot().is_none());
+    let refused = store.append(&rows(1, 1..=1), done().0).unwrap_err();
+    assert!(matches!(refused.reason, Reason::Invalid(_)));
+    save(&store, Ballot::Term(6));
+    drop(store);
+
+    let file = ClusterFile::open(Arc::new(Disk), Lock::acquire(&path).unwrap()).unwrap();
+    assert_eq!(
+        (file.replayed().standing(), file.replayed().term),
+        (Standing::Joining, 6)
+    );
+    let (store, _) = file.start(Options::default()).unwrap();
+    let (_slow, data, replaced) = Slow::new();
+    let result = store.install(meta(50, 4), data, replaced);
+    assert!(
+        matches!(result, Err(Reason::Invalid(_))),
+        "the cluster is not known"
+    );
+    assert!(store.set_cluster_id(uuid(99)) && !store.set_cluster_id(uuid(98)));
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(50, 4), data, replaced).unwrap();
+    slow.finish().unwrap();
+    append(&store, &rows(6, 51..=52));
+    drop(store);
+    assert_eq!(
+        must("ovsdb-tool", &["db-cid", text(&path)]),
+        uuid(99).to_string()
+    );
+    assert_eq!(
+        must("ovsdb-tool", &["db-sid", text(&path)]),
+        uuid(2).to_string()
+    );
+    check_cluster(&path);
+    let state = replay(&path).unwrap();
+    assert_eq!(
+        (state.standing(), state.term, state.entries.len()),
+        (Standing::Member, 6, 2)
+    );
+}
+
+#[test]
+fn who_has_left_stays_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    let (done, receiver) = done();
+    store.note(LEFT, None, done).unwrap();
+    receiver.recv_timeout(WAIT).unwrap().unwrap();
+    assert!(store.left());
+    drop(store);
+    assert_eq!(replay(&path).unwrap().standing(), Standing::Left);
+    let (_, records) = read_all(&path);
+    assert_eq!(records.last().unwrap().fact, Fact::Note(LEFT.to_owned()));
+}
+
+#[test]
+fn a_full_disk_refuses_everything_until_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let disk = SimulatedDisk::new(1, Writeback::InOrder);
+    let contents = Contents {
+        header: header(7, &[1]),
+        records: Vec::new(),
+    };
+    let lock = Lock::acquire(&path).unwrap();
+    let file = ClusterFile::create(disk.mount(), lock, &contents).unwrap();
+    let (store, _) = file.start(Options::default()).unwrap();
+    append(&store, &rows(3, 8..=9));
+    let size = store.status().size;
+    disk.set_faults(Faults {
+        space: Some(size + 300),
+        ..Faults::default()
+    });
+    let (append_done, appended) = done();
+    store.append(&rows(3, 10..=15), append_done).unwrap();
+    appended.recv_timeout(WAIT).unwrap().unwrap_err();
+    let refused = store.save(Ballot::Term(9), done().0).unwrap_err();
+    assert!(matches!(refused.reason, Reason::Failed(_)), "{refused:?}");
+    assert!(store.status().failed.is_some());
+    drop(store);
+
+    disk.set_faults(Faults::default());
+    let file = ClusterFile::open(disk.mount(), Lock::acquire(&path).unwrap()).unwrap();
+    assert_eq!(file.replayed().entries.last().index, 9);
+    let (store, _) = file.start(Options::default()).unwrap();
+    append(&store, &rows(3, 10..=10));
+
+    // A leader's snapshot that finds no room: what waits for it fails with it, and the old log stays.
+    disk.set_faults(Faults {
+        space: Some(store.status().size + 300),
+        ..Faults::default()
+    });
+    let (slow, data, replaced) = Slow::new();
+    store.install(meta(50, 4), data, replaced).unwrap();
+    let (append_done, appended) = done();
+    store.append(&rows(4, 51..=51), append_done).unwrap();
+    slow.finish().unwrap_err();
+    appended.recv_timeout(WAIT).unwrap().unwrap_err();
+    let refused = store.append(&rows(4, 52..=52), done().0).unwrap_err();
+    assert!(matches!(refused.reason, Reason::Failed(_)), "{refused:?}");
+    assert!(store.status().failed.is_some());
+    drop(store);
+    disk.set_faults(Faults::default());
+    let file = ClusterFile::open(disk.mount(), Lock::acquire(&path).unwrap()).unwrap();
+    assert_eq!(file.replayed().entries.last().index, 10);
+}
+
+/// Many small appends, as proposals of many transactions are: one after the other, and all done.
+#[test]
+fn appends_are_done_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store = start(&path);
+    let (sender, receiver) = mpsc::channel();
+    for index in 8..3008 {
+        let sender = sender.clone();
+        let done = Box::new(move |result: Result<(), _>| {
+            sender.send((index, result.is_ok())).unwrap();
+        });
+        store.append(&rows(3, index..=index), done).unwrap();
+        assert_eq!(store.get(index).unwrap().index, index, "visible at once");
+        if index % 7 == 0 {
+            store.commit(index - 3).unwrap();
+        }
+    }
+    for index in 8..3008 {
+        assert_eq!(receiver.recv_timeout(WAIT).unwrap(), (index, true));
+    }
+    assert_eq!(store.range(100..200, usize::MAX).len(), 100);
+    assert!((1..10).contains(&store.range(100..200, 1000).len()));
+    store.close().unwrap();
+    let state = replay(&path).unwrap();
+    assert_eq!((state.entries.len(), state.commit_index), (3000, 3000));
+}

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ovsdb::json::Document;
-use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Header, Identity, Origin, Standing};
+use ovsdb_cluster::file::{
+    Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Standing,
+};
 use ovsdb_engine::Version;
 use ovsdb_engine::record::{self, Strictness};
-use ovsdb_log::{Disk, Lock};
+use ovsdb_log::{Disk, Lock, Options};
 
 use super::node::{Node, free_address};
 use super::support::{
@@ -234,7 +236,12 @@ fn the_server_starts_on_a_cluster_of_ours_and_a_server_joins_by_our_file() {
     let lock = Lock::acquire(&at("b.db")).unwrap();
     let file = ClusterFile::create(Arc::new(Disk), lock, &joining).unwrap();
     assert_eq!(file.replayed().standing(), Standing::Joining);
-    drop(file);
+    // Terms that it has heard of while it was ours do not disturb the reference.
+    let (store, _) = file.start(Options::default()).unwrap();
+    store.save(Ballot::Term(1), Box::new(|_| {})).unwrap();
+    store.close().unwrap();
+    assert_eq!(replay(&at("b.db")).unwrap().term, 1);
+    drop(store);
     assert_eq!(
         must("ovsdb-tool", &["db-sid", text(&at("b.db"))]),
         identity.server_id.to_string()
