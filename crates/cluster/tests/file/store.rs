@@ -238,7 +238,15 @@ fn a_leader_replaces_nothing_in_its_file() {
             server: uuid(1),
         },
     );
-    append(&store, &[entry(4, 10, Payload::Empty)]);
+    // Leading in the next term too, before anything was added.
+    save(
+        &store,
+        Ballot::Leader {
+            term: 5,
+            server: uuid(1),
+        },
+    );
+    append(&store, &[entry(5, 10, Payload::Empty)]);
     store.close().unwrap();
     check_cluster(&path);
     assert_eq!(replay(&path).unwrap().entries.last().index, 10);
