@@ -1,18 +1,17 @@
 //! Random work on a disk that fails and loses power: afterwards the file says what the store said at some moment,
 //! not before the last change that it had called done.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
 use ovsdb_cluster::file::store::{Replaced, WriteData};
-use ovsdb_cluster::file::{Ballot, ClusterFile, Contents, Reason, Replayed, SnapshotMeta, Store};
+use ovsdb_cluster::file::{Ballot, ClusterFile, Contents, Reason, SnapshotMeta, Store};
 use ovsdb_log::testing::{Faults, SimulatedDisk, Writeback};
 use ovsdb_log::{Done, Lock, LogError, Options};
 use proptest::prelude::*;
-use uuid::Uuid;
 
+use super::picture::Picture;
 use super::support::{WAIT, data, entry, header, run, servers, text, uuid};
 
 #[derive(Clone, Debug)]
@@ -63,60 +62,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Kill),
         1 => Just(Step::Close),
     ]
-}
-
-/// What a store or a file says.
-#[derive(Clone, Debug, PartialEq)]
-struct Picture {
-    term: u64,
-    vote: Option<Uuid>,
-    leader: Option<Uuid>,
-    commit: u64,
-    /// The terms of the entries; the payload follows from place and term.
-    log: BTreeMap<u64, u64>,
-    /// Where the log is known from: the entry before the first.
-    start: (u64, u64),
-}
-
-impl Picture {
-    fn of(state: &Replayed) -> Picture {
-        let before = state.entries.before();
-        Picture {
-            term: state.term,
-            vote: state.vote,
-            leader: state.leader,
-            commit: state.commit_index,
-            log: state.entries.iter().map(|e| (e.index, e.term)).collect(),
-            start: (before.index, before.term),
-        }
-    }
-
-    fn last(&self) -> (u64, u64) {
-        self.log
-            .last_key_value()
-            .map_or(self.start, |(index, term)| (*index, *term))
-    }
-
-    fn note_term(&mut self, term: u64) {
-        if term > self.term {
-            (self.term, self.vote, self.leader) = (term, None, None);
-        }
-    }
-
-    /// Whether a file with this picture of it may be what a store with that one left.
-    fn may_be(&self, store: &Picture) -> bool {
-        let start = self.start.0;
-        let known = start == store.start.0 || store.log.get(&start) == Some(&self.start.1);
-        let last = store.last().0;
-        let ours: Vec<_> = store.log.range(start + 1..).collect();
-        let theirs: Vec<_> = self.log.range(..=last).collect();
-        // Entries that were taken back may be there still.
-        known
-            && ours == theirs
-            && (self.term, self.vote, self.commit.max(start))
-                == (store.term, store.vote, store.commit)
-            && (self.leader == store.leader || self.leader.is_none())
-    }
 }
 
 /// A moment: after which change, and the picture then.

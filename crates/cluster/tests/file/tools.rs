@@ -38,7 +38,7 @@ fn version(rows: u32) -> Version {
     version
 }
 
-fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents {
+fn contents_of_a_cluster(address: &str, timer: Option<u64>, rows: u32) -> Contents {
     let founding = Founding {
         server_id: uuid::Uuid::new_v4(),
         cluster_id: uuid::Uuid::new_v4(),
@@ -48,7 +48,11 @@ fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents 
         date: 1_700_000_000_000,
         comment: Some(CREATED.to_owned()),
     };
-    let contents = Contents::new_cluster(founding, &version(rows)).unwrap();
+    Contents::new_cluster(founding, &version(rows)).unwrap()
+}
+
+fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents {
+    let contents = contents_of_a_cluster(address, timer, rows);
     let lock = Lock::acquire(path).unwrap();
     let file = ClusterFile::create(Arc::new(Disk), lock, &contents).unwrap();
     assert_eq!(file.replayed().standing(), Standing::Member);
@@ -270,6 +274,26 @@ fn the_server_starts_on_a_cluster_of_ours_and_a_server_joins_by_our_file() {
     assert_eq!((a.election_timer(), b.election_timer()), (2000, 2000));
     assert_eq!(contents(&a), contents(&b));
     assert_eq!(contents(&a).matches("\"s\":").count(), 10 + 1);
+}
+
+#[test]
+fn a_standalone_file_becomes_a_cluster_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("schema"), SCHEMA).unwrap();
+    must(
+        "ovsdb-tool",
+        &["create", text(&at("a.db")), text(&at("schema"))],
+    );
+    let lock = Lock::acquire(&at("a.db")).unwrap();
+    let made = contents_of_a_cluster("tcp:127.0.0.1:6647", None, 4);
+    let file = ClusterFile::replace(Arc::new(Disk), lock, &made).unwrap();
+    assert_eq!(file.replayed().header, made.header);
+    let (store, snapshot) = file.start(Options::default()).unwrap();
+    assert_eq!(snapshot.unwrap().meta.index, 1);
+    drop(store);
+    let sid = must("ovsdb-tool", &["db-sid", text(&at("a.db"))]);
+    assert_eq!(sid, made.header.identity.server_id.to_string());
 }
 
 #[test]
