@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ovsdb::json::Document;
 use ovsdb_cluster::file::{
-    Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Standing,
+    Address, Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Standing,
+    same_address,
 };
 use ovsdb_engine::Version;
 use ovsdb_engine::record::{self, Strictness};
@@ -274,6 +275,31 @@ fn the_server_starts_on_a_cluster_of_ours_and_a_server_joins_by_our_file() {
     assert_eq!((a.election_timer(), b.election_timer()), (2000, 2000));
     assert_eq!(contents(&a), contents(&b));
     assert_eq!(contents(&a).matches("\"s\":").count(), 10 + 1);
+}
+
+#[test]
+fn addresses_of_all_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = ["127.0.0.13", "[127.0.0.13]", "[::1]"];
+    for (n, host) in hosts.into_iter().enumerate() {
+        // Not every machine has IPv6.
+        let Ok(listener) = std::net::TcpListener::bind((host.trim_matches(['[', ']']), 0)) else {
+            continue;
+        };
+        let address = format!("tcp:{host}:{}", listener.local_addr().unwrap().port());
+        drop(listener);
+        let path = folder.path().join(format!("{n}.db"));
+        found(&path, &address, None, 1);
+        let mut node = Node::start(folder.path(), &n.to_string());
+        node.wait_for_role("leader");
+        node.insert(1..3);
+        node.stop();
+        let state = replay(&path).unwrap();
+        assert_eq!(state.header.identity.local_address, address);
+        let parsed: Address = address.parse().unwrap();
+        assert!(same_address(&parsed.to_string(), &address));
+        assert_eq!(contents(&state).matches("\"s\":\"").count(), 3);
+    }
 }
 
 #[test]
