@@ -7,7 +7,7 @@ use ovsdb_cluster::entry::{Entry, Payload};
 use ovsdb_cluster::file::{Contents, Fact, Record, Replayed};
 use ovsdb_log::{Appender, Disk, Lock, LogError, Magic};
 
-use super::support::{data, header, replay, servers, uuid};
+use super::support::{data, header, replay, servers, uuid, write_texts};
 
 fn write(path: &Path) {
     let entry = |term, index, payload| {
@@ -112,17 +112,10 @@ fn records_that_are_no_records() {
     .enumerate()
     {
         let path = folder.path().join(format!("{n}.db"));
-        Appender::create(
-            Arc::new(Disk),
-            Lock::acquire(&path).unwrap(),
-            Magic::Cluster,
-            |writer| {
-                writer.record(|out| header(7, &[1]).write(out))?;
-                writer.record(|out| out.extend_from_slice(text.as_bytes()))?;
-                writer.record(|out| out.extend_from_slice(b"{\"term\":3}"))
-            },
-        )
-        .unwrap();
+        let mut first = Vec::new();
+        header(7, &[1]).write(&mut first);
+        let first = std::str::from_utf8(&first).unwrap();
+        write_texts(&path, &[first, text, "{\"term\":3}"]);
         let at = std::fs::read(&path).unwrap();
         let expected = at.windows(2).position(|w| w == b"}\n").unwrap() as u64 + 2;
         match replay(&path) {

@@ -2,10 +2,13 @@
 
 mod cluster;
 mod damage;
+mod in_use;
 mod node;
+mod picture;
 mod power;
 mod records;
 mod rules;
+mod snapshots;
 mod store;
 mod support;
 mod tools;

@@ -14,7 +14,7 @@ use ovsdb_cluster::file::{
 };
 use ovsdb_engine::Version;
 use ovsdb_engine::record::{self, Strictness};
-use ovsdb_log::{Disk, Done, LogError, Magic, Reader};
+use ovsdb_log::{Appender, Disk, Done, Lock, LogError, Magic, Reader};
 
 pub const SCHEMA: &str = r#"{"name":"d","tables":{"t":{"columns":{"n":{"type":"integer"},"s":{"type":"string"}},"isRoot":true}},"version":"1.0.0"}"#;
 pub const WAIT: Duration = Duration::from_secs(40);
@@ -118,6 +118,18 @@ pub fn parse_record(text: impl AsRef<[u8]>) -> Result<Record, String> {
 pub fn parse_header(text: impl AsRef<[u8]>) -> Result<Header, String> {
     let document = Document::parse(text).map_err(|error| error.to_string())?;
     Header::parse(document.root()).map_err(|error| error.details.unwrap_or_default())
+}
+
+/// A file of these texts.
+pub fn write_texts(path: &Path, texts: &[&str]) {
+    let _ = std::fs::remove_file(path);
+    let lock = Lock::acquire(path).unwrap();
+    Appender::create(Arc::new(Disk), lock, Magic::Cluster, |writer| {
+        texts
+            .iter()
+            .try_for_each(|text| writer.record(|out| out.extend_from_slice(text.as_bytes())))
+    })
+    .unwrap();
 }
 
 /// Replays a file without changing it.

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ovsdb::json::Document;
-use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Header, Identity, Origin, Standing};
+use ovsdb_cluster::file::{
+    Address, Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Standing,
+    same_address,
+};
 use ovsdb_engine::Version;
 use ovsdb_engine::record::{self, Strictness};
-use ovsdb_log::{Disk, Lock};
+use ovsdb_log::{Disk, Lock, Options};
 
 use super::node::{Node, free_address};
 use super::support::{
@@ -36,7 +39,7 @@ fn version(rows: u32) -> Version {
     version
 }
 
-fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents {
+fn contents_of_a_cluster(address: &str, timer: Option<u64>, rows: u32) -> Contents {
     let founding = Founding {
         server_id: uuid::Uuid::new_v4(),
         cluster_id: uuid::Uuid::new_v4(),
@@ -46,7 +49,11 @@ fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents 
         date: 1_700_000_000_000,
         comment: Some(CREATED.to_owned()),
     };
-    let contents = Contents::new_cluster(founding, &version(rows)).unwrap();
+    Contents::new_cluster(founding, &version(rows)).unwrap()
+}
+
+fn found(path: &Path, address: &str, timer: Option<u64>, rows: u32) -> Contents {
+    let contents = contents_of_a_cluster(address, timer, rows);
     let lock = Lock::acquire(path).unwrap();
     let file = ClusterFile::create(Arc::new(Disk), lock, &contents).unwrap();
     assert_eq!(file.replayed().standing(), Standing::Member);
@@ -234,7 +241,12 @@ fn the_server_starts_on_a_cluster_of_ours_and_a_server_joins_by_our_file() {
     let lock = Lock::acquire(&at("b.db")).unwrap();
     let file = ClusterFile::create(Arc::new(Disk), lock, &joining).unwrap();
     assert_eq!(file.replayed().standing(), Standing::Joining);
-    drop(file);
+    // Terms that it has heard of while it was ours do not disturb the reference.
+    let (store, _) = file.start(Options::default()).unwrap();
+    store.save(Ballot::Term(1), Box::new(|_| {})).unwrap();
+    store.close().unwrap();
+    assert_eq!(replay(&at("b.db")).unwrap().term, 1);
+    drop(store);
     assert_eq!(
         must("ovsdb-tool", &["db-sid", text(&at("b.db"))]),
         identity.server_id.to_string()
@@ -263,6 +275,51 @@ fn the_server_starts_on_a_cluster_of_ours_and_a_server_joins_by_our_file() {
     assert_eq!((a.election_timer(), b.election_timer()), (2000, 2000));
     assert_eq!(contents(&a), contents(&b));
     assert_eq!(contents(&a).matches("\"s\":").count(), 10 + 1);
+}
+
+#[test]
+fn addresses_of_all_kinds() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = ["127.0.0.13", "[127.0.0.13]", "[::1]"];
+    for (n, host) in hosts.into_iter().enumerate() {
+        // Not every machine has IPv6.
+        let Ok(listener) = std::net::TcpListener::bind((host.trim_matches(['[', ']']), 0)) else {
+            continue;
+        };
+        let address = format!("tcp:{host}:{}", listener.local_addr().unwrap().port());
+        drop(listener);
+        let path = folder.path().join(format!("{n}.db"));
+        found(&path, &address, None, 1);
+        let mut node = Node::start(folder.path(), &n.to_string());
+        node.wait_for_role("leader");
+        node.insert(1..3);
+        node.stop();
+        let state = replay(&path).unwrap();
+        assert_eq!(state.header.identity.local_address, address);
+        let parsed: Address = address.parse().unwrap();
+        assert!(same_address(&parsed.to_string(), &address));
+        assert_eq!(contents(&state).matches("\"s\":\"").count(), 3);
+    }
+}
+
+#[test]
+fn a_standalone_file_becomes_a_cluster_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("schema"), SCHEMA).unwrap();
+    must(
+        "ovsdb-tool",
+        &["create", text(&at("a.db")), text(&at("schema"))],
+    );
+    let lock = Lock::acquire(&at("a.db")).unwrap();
+    let made = contents_of_a_cluster("tcp:127.0.0.1:6647", None, 4);
+    let file = ClusterFile::replace(Arc::new(Disk), lock, &made).unwrap();
+    assert_eq!(file.replayed().header, made.header);
+    let (store, snapshot) = file.start(Options::default()).unwrap();
+    assert_eq!(snapshot.unwrap().meta.index, 1);
+    drop(store);
+    let sid = must("ovsdb-tool", &["db-sid", text(&at("a.db"))]);
+    assert_eq!(sid, made.header.identity.server_id.to_string());
 }
 
 #[test]

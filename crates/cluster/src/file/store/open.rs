@@ -49,6 +49,17 @@ impl ClusterFile {
         ClusterFile::open(fs, lock)
     }
 
+    /// Puts a new file in the place of the locked one, whatever that is, atomically: a
+    /// standalone database becomes the first member of a cluster.
+    pub fn replace(
+        fs: Arc<dyn FileSystem>,
+        lock: Lock,
+        contents: &Contents,
+    ) -> Result<ClusterFile, LogError> {
+        ovsdb_log::replace(&*fs, &lock, Magic::Cluster, |writer| contents.write(writer))?;
+        ClusterFile::open(fs, lock)
+    }
+
     /// What the file says.
     pub fn replayed(&self) -> &Replayed {
         &self.replayed

@@ -239,7 +239,12 @@ fn ballot_facts(memory: &Memory, ballot: Ballot) -> Vec<Record> {
     let snapshot = memory.replacing.unwrap_or(0).max(snapshot);
     let last = memory.entries.last().index;
     match memory.entries.get(last).filter(|_| last > snapshot) {
-        Some(last) => vec![Fact::Entry((**last).clone()).into(), leader],
+        // The term first: the server may have led in the one before.
+        Some(last) => vec![
+            Fact::Term(term).into(),
+            Fact::Entry((**last).clone()).into(),
+            leader,
+        ],
         None => vec![Fact::Term(term).into()],
     }
 }
