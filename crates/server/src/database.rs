@@ -333,30 +333,29 @@ impl Database {
         drop(writer);
         let database = self.itself.clone();
         let converted = version.clone();
-        let finish = Box::new(move |result: Result<(), Error>| {
-            if let Some(database) = database.upgrade() {
-                database.converted(result.is_ok().then_some(converted));
-            }
-            done(result);
+        let finish = Box::new(move |result: Result<(), Error>| match database.upgrade() {
+            Some(database) => database.converted(converted, result, done),
+            None => done(result),
         });
         self.ordering.replace(version, finish);
     }
 
-    fn converted(&self, version: Option<Version>) {
+    fn converted(&self, version: Version, result: Result<(), Error>, done: Done) {
         let mut writer = self.writer.lock();
         writer.converting = false;
-        if let Some(version) = version {
+        if result.is_ok() {
             writer.head = version.clone();
             self.history.lock().clear();
             let changes = Changes::none(version.schema().clone()).into();
-            let commit = Commit { version, changes };
-            self.committed.store(Arc::new(commit));
+            self.committed.store(Arc::new(Commit { version, changes }));
             (self.watcher)();
-            // Only now: clients lose their monitors before they hear of this.
+            // In the reference's order: monitors end, then this is answered, then waits are canceled.
+            done(Ok(()));
             for job in writer.blocked.drain(..) {
                 job.answer.canceled();
             }
         } else {
+            done(result);
             for job in std::mem::take(&mut writer.blocked) {
                 self.execute(&mut writer, Attempt::again(job));
             }

@@ -278,8 +278,11 @@ impl Generator {
         }
         let visible = visible_columns(&requests, table);
         let lone = self.lone;
+        // Of several requests for a table the reference keeps all conditions and takes one, by the place
+        // in a hash table.
+        let conditional = method != "monitor" && requests.len() == 1;
         for request in &mut requests {
-            if method != "monitor" && maker.random.u8(0..3) != 0 {
+            if conditional && maker.random.u8(0..3) != 0 {
                 let usable = |column: &str| lone || visible.contains(column);
                 request["where"] = maker.condition_on(table, &usable);
             }
