@@ -359,9 +359,10 @@ impl Ordering for Arc<Standalone> {
     }
 
     /// A compaction is done on one of the log's threads, whenever it is ready. A conversion is done
-    /// in order like a proposal; what is proposed behind it waits for it, and must follow the new
-    /// schema. If it fails, so does everything behind it until [`Ordering::resume`], as behind a
-    /// proposal that fails.
+    /// in order like a proposal; writes that are proposed behind it wait for it, and must follow the
+    /// new schema. If it fails, so do they, and only then the writer has to
+    /// [`resume`](Ordering::resume). What only reads the new contents cannot be told from other
+    /// reads: it must not be proposed before the conversion is done.
     fn replace(&self, version: Version, done: Done) {
         self.change(|state| {
             if let Some(error) = state.failed.clone() {

@@ -79,12 +79,14 @@ impl Line {
         }
     }
 
-    /// Fails everything behind this one that has no outcome yet.
-    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) {
+    /// Fails everything behind this one that has no outcome yet. False if there is nothing behind it.
+    pub(super) fn fail_behind(&mut self, number: u64, error: &Error) -> bool {
         let index = self.index((number + 1).max(self.first));
+        let any = index < self.waiting.len();
         for waiting in self.waiting.iter_mut().skip(index) {
             waiting.outcome.get_or_insert_with(|| Err(error.clone()));
         }
+        any
     }
 
     /// Takes the first one if it can be told its outcome.
@@ -142,7 +144,8 @@ mod tests {
         line.settle(numbers[0], Ok(()));
         let error = Error::new(Tag::IoError, "full");
         line.settle(numbers[1], Err(error.clone()));
-        line.fail_behind(numbers[1], &error);
+        assert!(line.fail_behind(numbers[1], &error));
+        assert!(!line.fail_behind(numbers[3], &error));
         assert_eq!(outcomes(&mut line), [true, false, false, false]);
     }
 }

@@ -182,13 +182,23 @@ impl State {
                     self.schema_in_file = schema;
                     self.acknowledge(number);
                 }
-                Err(error) => self.fail(number, error),
+                Err(error) => self.conversion_failed(number, error),
             },
         }
     }
 
-    /// A write or conversion fails, and everything behind it until the writer has gone back: even what
-    /// only reads may stand on it.
+    /// Everything is as it was before; if nothing was proposed on top of it, the writer need not
+    /// go back.
+    fn conversion_failed(&mut self, number: u64, error: Error) {
+        if self.line.settle(number, Err(error.clone())) {
+            self.schema = self.schema_in_file.clone();
+            if self.line.fail_behind(number, &error) {
+                self.give_up(error);
+            }
+        }
+    }
+
+    /// A write fails, and everything behind it.
     pub(super) fn fail(&mut self, number: u64, error: Error) {
         if self.line.settle(number, Err(error.clone())) {
             self.line.fail_behind(number, &error);
