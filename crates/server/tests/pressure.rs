@@ -254,8 +254,11 @@ async fn conversions_amid_writes_lose_nothing() {
     const EACH: usize = 300;
     let server = start();
     let mut writers = tokio::task::JoinSet::new();
+    // Who is not known to understand conversions would be cut off by one.
+    let ready = Arc::new(tokio::sync::Barrier::new(CLIENTS + 1));
     for client in 0..CLIENTS {
         let socket = server.socket.clone();
+        let ready = ready.clone();
         writers.spawn(async move {
             let stream = UnixStream::connect(socket).await.expect("connect");
             let (reader, mut writer) = stream.into_split();
@@ -263,6 +266,8 @@ async fn conversions_amid_writes_lose_nothing() {
             writer.write_all(aware.as_bytes()).await.expect("write");
             writer.write_all(MONITOR.as_bytes()).await.expect("write");
             let mut messages = Messages::of(reader);
+            assert!(messages.next().await.contains(r#""id":"aware""#));
+            ready.wait().await;
             let mut acknowledged = 0;
             let mut canceled = 0;
             for n in 0..EACH {
@@ -289,6 +294,7 @@ async fn conversions_amid_writes_lose_nothing() {
     let aware = r#"{"method":"set_db_change_aware","params":[true],"id":"aware"}"#;
     writer.write_all(aware.as_bytes()).await.expect("write");
     messages.next().await;
+    ready.wait().await;
     for i in 0..20 {
         let schema = SCHEMA.replace("1.0.0", &format!("1.0.{}", i + 1));
         let convert = format!(r#"{{"method":"convert","params":["D",{schema}],"id":{i}}}"#);

@@ -40,6 +40,14 @@ pub fn normal(side: &Side, rule: Rule) -> [Value; CLIENTS] {
                 }
             }
         }
+        // A conversion ends others' connections and cancels waits; which of their locks come free
+        // before or after that is chance.
+        if messages
+            .iter()
+            .any(|message| message["error"] == "canceled")
+        {
+            messages.sort_by_key(|message| message["method"] == "locked");
+        }
         sort_runs(&mut messages);
         // Where several clients are cut off at once, one that stays may get and
         // lose a lock a few times.
@@ -136,11 +144,13 @@ fn schemas_as_json(value: &mut Value, converted: bool) {
 }
 
 /// The reference goes through a client's monitors and locks in the order of
-/// its hash tables: neighbours of one kind are put in the order of their ids.
+/// its hash tables, and through its waiting transactions as well: neighbours of one kind are put in
+/// the order of their ids.
 fn sort_runs(messages: &mut [Value]) {
     let kind = |message: &Value| match message["method"].as_str() {
         Some("update" | "update2" | "update3") => Some("update".to_owned()),
         Some(method) => Some(method.to_owned()),
+        None if message["error"] == "canceled" => Some("canceled".to_owned()),
         None => None,
     };
     let mut start = 0;
@@ -151,7 +161,9 @@ fn sort_runs(messages: &mut [Value]) {
             .take_while(|message| kind(message) == of)
             .count();
         if of.is_some() {
-            messages[start..start + length].sort_by_key(|message| message["params"][0].to_string());
+            messages[start..start + length].sort_by_key(|message| {
+                (message["params"][0].to_string(), message["id"].to_string())
+            });
         }
         start += length;
     }

@@ -129,8 +129,8 @@ pub fn without_member_order(request: &Value, reply: &mut Value) {
                 .iter()
                 .any(|error| result["error"] == *error);
                 // A mutation of several rows may be out of the type's range in
-                // one and out of the column's in another.
-                let of_row = ["range error", "constraint violation"]
+                // one and out of the column's in another, or divide by zero.
+                let of_row = ["range error", "domain error", "constraint violation"]
                     .iter()
                     .any(|error| result["error"] == *error);
                 if row && of_column {
@@ -142,8 +142,11 @@ pub fn without_member_order(request: &Value, reply: &mut Value) {
         }
         Some("monitor" | "monitor_cond" | "monitor_cond_since" | "monitor_cond_change") => {
             let tables = params[2].as_object().map_or(0, serde_json::Map::len);
-            if tables > 1 && !reply["error"].is_null() {
-                reply["error"] = Value::from("one of its tables is wrong");
+            let details = reply["error"]["details"].as_str().unwrap_or_default();
+            // Without `columns` it goes through all of them, likewise.
+            let repeated = details.ends_with("mentioned more than once");
+            if (tables > 1 || repeated) && !reply["error"].is_null() {
+                reply["error"] = Value::from("one of its tables or columns is wrong");
             }
         }
         Some("convert") if reply["error"]["error"] == "syntax error" => {

@@ -365,7 +365,7 @@ impl Session {
             }
             Ok(Message::Notification { method, params }) => {
                 if method == "cancel" {
-                    self.cancel(params)?;
+                    return self.cancel(params);
                 }
                 Ok(Handled::Yes)
             }

@@ -44,8 +44,6 @@ struct Pending {
     served: Arc<Served>,
     arrived: Instant,
     answer: Option<Answer>,
-    /// The client has canceled it, which is of effect if it is found to wait.
-    canceled: bool,
 }
 
 /// A transaction that waits for the database to change.
@@ -88,7 +86,6 @@ impl Transactions {
             served: served.clone(),
             arrived,
             answer: None,
-            canceled: false,
         });
         self.next_number
     }
@@ -110,11 +107,11 @@ impl Transactions {
         Some((pending.id, pending.answer?))
     }
 
-    /// A transaction waits: others need not be answered behind it. True if it was canceled.
-    fn block(&mut self, number: u64, timeout: Option<u64>) -> bool {
+    /// A transaction waits: others need not be answered behind it.
+    fn block(&mut self, number: u64, timeout: Option<u64>) {
         let place = self.pending.iter().position(|p| p.number == number);
         let Some(pending) = place.and_then(|place| self.pending.remove(place)) else {
-            return false;
+            return;
         };
         self.bytes -= pending.length;
         let deadline =
@@ -125,7 +122,6 @@ impl Transactions {
             served: pending.served,
             deadline,
         });
-        pending.canceled
     }
 
     fn unblock(&mut self, number: u64) -> Option<Blocked> {
@@ -312,36 +308,26 @@ impl Session {
     }
 
     /// Ends a waiting transaction (RFC 7047 section 4.1.4).
-    pub(super) fn cancel(&mut self, params: Json<'_>) -> Result<(), Ending> {
+    pub(super) fn cancel(&mut self, params: Json<'_>) -> Result<Handled, Ending> {
+        // Those before it may still be found to wait.
+        if !self.transactions.all_answered() {
+            return Ok(Handled::Later);
+        }
         let (1, Some(id)) = (params.len(), params.element(0)) else {
-            return Ok(());
+            return Ok(Handled::Yes);
         };
         let canonical = id.canonical();
-        let transactions = &mut self.transactions;
-        let blocked = transactions.blocked.iter();
-        if let Some(blocked) = blocked.into_iter().find(|b| same(&b.id, id, &canonical)) {
-            let number = blocked.number;
-            return self.cancel_blocked(number);
-        }
-        let mut pending = transactions.pending.iter_mut();
-        if let Some(pending) = pending.find(|p| same(&p.id, id, &canonical)) {
-            pending.canceled = true;
-        }
-        Ok(())
-    }
-
-    fn cancel_blocked(&mut self, number: u64) -> Result<(), Ending> {
         let mut blocked = self.transactions.blocked.iter();
-        let Some(blocked) = blocked.find(|b| b.number == number) else {
-            return Ok(());
+        let Some(blocked) = blocked.find(|b| same(&b.id, id, &canonical)) else {
+            return Ok(Handled::Yes);
         };
-        let session = self.id;
+        let (session, number) = (self.id, blocked.number);
         let key = JobKey { session, number };
         // It may have ended this very moment: then it is answered as usual.
-        if !blocked.served.database.forget(|other| other == key) {
-            return Ok(());
+        if blocked.served.database.forget(|other| other == key) {
+            self.transaction_canceled(number)?;
         }
-        self.transaction_canceled(number)
+        Ok(Handled::Yes)
     }
 
     /// A transaction is found to wait.
@@ -350,9 +336,7 @@ impl Session {
         number: u64,
         timeout: Option<u64>,
     ) -> Result<(), Ending> {
-        if self.transactions.block(number, timeout) {
-            self.cancel_blocked(number)?;
-        }
+        self.transactions.block(number, timeout);
         self.send_answers()
     }
 
