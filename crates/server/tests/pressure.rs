@@ -209,7 +209,7 @@ async fn half_closed_connections_are_answered() {
 /// A silent TCP client is asked, and left when it does not answer; one that answers stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_clients_are_probed() {
-    const INTERVAL: Duration = Duration::from_millis(150);
+    const INTERVAL: Duration = Duration::from_millis(500);
     const ECHO: &str = r#"{"id":"echo","method":"echo","params":[]}"#;
     let address = "127.0.0.1:0".parse().expect("address");
     let listener = Listener::open(&Remote::Tcp(address)).expect("listen");
@@ -219,13 +219,14 @@ async fn silent_clients_are_probed() {
     };
     let service = Service::new(options).expect("service");
     tokio::spawn(service.clone().accept(Arc::new(listener)));
+    let start = std::time::Instant::now();
     let connect = || TcpStream::connect(("127.0.0.1", port));
     let mut silent = connect().await.expect("connect");
     let mut lively = connect().await.expect("connect");
     let lively = tokio::spawn(async move {
         let mut echoes = 0;
         let mut buffer = [0; ECHO.len()];
-        while echoes < 6 {
+        while echoes < 3 {
             lively.read_exact(&mut buffer).await.expect("an echo");
             assert_eq!(std::str::from_utf8(&buffer), Ok(ECHO));
             echoes += 1;
@@ -233,7 +234,6 @@ async fn silent_clients_are_probed() {
             lively.write_all(answer).await.expect("answer");
         }
     });
-    let start = std::time::Instant::now();
     let mut heard = String::new();
     let end = silent.read_to_string(&mut heard);
     tokio::time::timeout(PATIENCE, end)
