@@ -59,6 +59,8 @@ pub struct Status {
     pub failed: Option<Arc<LogError>>,
 }
 
+/// How long a write that nobody waits for may wait for others.
+const LINGER: Duration = Duration::from_micros(200);
 const IDLE: Duration = Duration::from_millis(2);
 const LATEST: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_secs(1);
@@ -92,7 +94,11 @@ impl Log {
     /// Starts the log's thread.
     pub fn start(appender: Appender, options: Options) -> Result<Log, LogError> {
         let path = appender.path().to_path_buf();
-        let queue = Arc::new(Queue::new(options.max_bytes, options.max_batches));
+        let linger = match options.sync {
+            SyncPolicy::Always => Duration::ZERO,
+            SyncPolicy::Asked => LINGER,
+        };
+        let queue = Arc::new(Queue::new(options.max_bytes, options.max_batches, linger));
         let (figures, compacting) = (
             Arc::new(Figures::default()),
             Arc::new(AtomicBool::new(false)),

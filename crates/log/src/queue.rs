@@ -57,7 +57,10 @@ struct State {
     bytes: usize,
     failed: Option<Arc<LogError>>,
     closed: bool,
+    /// The log's thread waits for anything.
     parked: bool,
+    /// The log's thread waits for more, or for something urgent.
+    lingering: bool,
     waiting_for_space: Vec<Box<dyn FnOnce() + Send>>,
 }
 
@@ -67,13 +70,27 @@ pub(crate) struct Queue {
     work: Condvar,
     max_bytes: usize,
     max_items: usize,
+    linger: Duration,
+}
+
+impl Item {
+    /// Somebody waits for it.
+    fn is_urgent(&self) -> bool {
+        match self {
+            Item::Batch(batch) => batch.durable,
+            Item::Compact(_) | Item::Built(_) => true,
+        }
+    }
 }
 
 impl Queue {
-    pub(crate) fn new(max_bytes: usize, max_items: usize) -> Queue {
+    /// A queue with these bounds. What nobody waits for is taken together with what comes in the time
+    /// of `linger` after it, so that not each of many small writes wakes the log's thread.
+    pub(crate) fn new(max_bytes: usize, max_items: usize, linger: Duration) -> Queue {
         Queue {
             max_bytes,
             max_items,
+            linger,
             ..Queue::default()
         }
     }
@@ -116,8 +133,9 @@ impl Queue {
     }
 
     fn put(&self, mut state: MutexGuard<'_, State>, item: Item) {
+        let hurry = state.lingering && (item.is_urgent() || self.is_full(&state, 0));
         state.items.push_back(item);
-        let wake = std::mem::take(&mut state.parked);
+        let wake = std::mem::take(&mut state.parked) || hurry;
         drop(state);
         if wake {
             self.work.notify_one();
@@ -159,6 +177,16 @@ impl Queue {
             }
         }
         state.parked = false;
+        if !self.linger.is_zero()
+            && !state.closed
+            && !state.items.is_empty()
+            && !state.items.iter().any(Item::is_urgent)
+        {
+            state.lingering = true;
+            let waited = self.work.wait_timeout(state, self.linger);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.lingering = false;
+        }
         let going_on = !(state.closed && state.items.is_empty());
         std::mem::swap(&mut state.items, into);
         self.emptied(state);
