@@ -7,5 +7,4 @@ mod order;
 mod power_cut;
 mod reference;
 mod replacing;
-mod start_up;
 mod writer;
