@@ -3,6 +3,7 @@
 //! Log entries, the files that they are kept in, the messages between members and their
 //! connections, and openraft's view of the log. It knows nothing of sessions.
 
+pub mod address;
 pub mod entry;
 pub mod file;
 pub mod raft;

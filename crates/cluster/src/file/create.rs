@@ -7,9 +7,9 @@ use ovsdb_engine::Version;
 use ovsdb_engine::record::write_contents;
 use ovsdb_log::{LogError, RecordWriter};
 
-use super::address::{Address, AddressError, same_address};
 use super::header::{Header, Identity, Origin, Snapshot, SnapshotMeta, write_snapshot};
 use super::record::{Fact, Record, write_entry};
+use crate::address::{Address, AddressError, same_address};
 use crate::entry::{Entry, Index, Payload, ServerId, Servers, Term};
 
 /// The smallest and the largest election timer, in milliseconds.

@@ -5,7 +5,7 @@ use ovsdb::json::{Json, Kind, write};
 use ovsdb::members::{Kinds, Members};
 use ovsdb::{Error, Tag, Uuid, atom};
 
-use super::address::Address;
+use crate::address::Address;
 use crate::entry::{Payload, ServerId, Servers};
 
 /// An unsigned number. JSON's integers are signed here: those from 2^63 on are written as negative

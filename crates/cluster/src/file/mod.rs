@@ -5,7 +5,6 @@
 //! term, and so on. [`Replay`] makes the state from them, [`Contents`] new files, and a [`Store`]
 //! is a file in use. The reference reads these files, and its own are read here.
 
-pub mod address;
 pub mod create;
 pub mod entries;
 pub(crate) mod fields;
@@ -14,7 +13,7 @@ pub mod record;
 pub mod replay;
 pub mod store;
 
-pub use address::{Address, same_address};
+pub use crate::address::{Address, same_address};
 pub use create::{Contents, Founding};
 pub use entries::{Entries, Position};
 pub use header::{Header, Identity, Origin, Snapshot, SnapshotMeta};

@@ -3,13 +3,12 @@
 //! [`message`] has the messages as values, [`extension`] what our own members add where the
 //! reference does not look, and [`stream`] the connections that carry them.
 
-pub mod address;
 pub mod extension;
 pub mod frame;
 pub mod message;
 pub mod stream;
 
-pub use address::Address;
+pub use crate::address::Address;
 pub use extension::Announcement;
 pub use frame::Frame;
 pub use message::{Body, Head, Message};

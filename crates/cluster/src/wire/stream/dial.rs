@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::event::{Closed, Event};
 use super::link::Running;
 use super::table::{Shared, Target};
-use crate::wire::address::Scheme;
+use crate::address::{Address, Transport};
 
 /// A connection that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(2);
@@ -50,14 +50,18 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
 }
 
 async fn connect(target: &Target, patience: Duration) -> io::Result<TcpStream> {
-    let address = &target.address;
-    if address.scheme != Scheme::Tcp {
+    let Address::Network {
+        transport: Transport::Tcp,
+        host,
+        port,
+    } = &target.address
+    else {
         return Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "only tcp: addresses can be dialled",
         ));
-    }
-    let connect = TcpStream::connect((address.host.as_str(), address.port));
+    };
+    let connect = TcpStream::connect((host.to_resolve(), *port));
     let stream = timeout(patience, connect)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;

@@ -1,7 +1,7 @@
 //! Who we are, and whether a message can be from whom it says, to us.
 
+use crate::address::same_address;
 use crate::entry::{ServerId, Servers};
-use crate::wire::address;
 use crate::wire::{Announcement, Body, ClusterId, Message};
 
 /// Who we are.
@@ -111,7 +111,7 @@ pub(super) fn judge(
         return Err(Refusal::Misrouted(to).into());
     }
     if let (Some(said), Some(known)) = (said, members.get(&head.from))
-        && !address::same(said, known)
+        && !same_address(said, known)
     {
         return Err(Box::new(Refusal::OtherAddress {
             server: head.from,

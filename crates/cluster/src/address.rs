@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// How members talk to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
     /// Plain TCP.
     Tcp,
@@ -17,7 +17,7 @@ pub enum Transport {
 }
 
 /// The host part.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
     /// An IPv4 address.
     V4(Ipv4Addr),
@@ -28,7 +28,7 @@ pub enum Host {
 }
 
 /// A member's address.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// On a network.
     Network {
@@ -69,6 +69,18 @@ impl Address {
                 ..
             } => Some(((*ip).into(), *port)),
             _ => None,
+        }
+    }
+}
+
+impl Host {
+    /// The host without brackets, as a resolver takes it.
+    pub fn to_resolve(&self) -> String {
+        match self {
+            Host::V4(ip) => ip.to_string(),
+            Host::V6(ip, None) => ip.to_string(),
+            Host::V6(ip, Some(scope)) => format!("{ip}%{scope}"),
+            Host::Name(name) => name.clone(),
         }
     }
 }
