@@ -4,7 +4,10 @@
 //! connections, and openraft's view of the log. It knows nothing of sessions.
 
 pub mod address;
+pub mod contents;
 pub mod entry;
 pub mod file;
+pub mod node;
 pub mod raft;
+pub mod replica;
 pub mod wire;
