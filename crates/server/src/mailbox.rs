@@ -108,4 +108,8 @@ impl Answer for JobAnswer {
             number: self.number,
         });
     }
+
+    fn unknown(&self) {
+        self.mailbox.raise(DISCONNECT);
+    }
 }

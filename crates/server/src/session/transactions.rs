@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ovsdb::json::Json;
 use ovsdb::{Error, Tag, Uuid};
 use ovsdb_engine::{Context, Outcome, Transaction};
@@ -227,6 +228,13 @@ impl Session {
             arrived,
             owns_lock: self.owns_lock.clone(),
             answer: Arc::new(JobAnswer { mailbox, number }),
+            text: if served.database.is_shared() {
+                Bytes::copy_from_slice(request.params.source())
+            } else {
+                Bytes::new()
+            },
+            id: None,
+            passed_on_in: None,
         };
         if walks {
             tokio::task::block_in_place(|| served.database.submit(job));

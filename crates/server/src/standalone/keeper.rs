@@ -323,6 +323,7 @@ impl Ordering for Arc<Standalone> {
             comment,
             durable,
             done,
+            ..
         } = proposal;
         let Some(commit) = commit else {
             return self.change(|state| {

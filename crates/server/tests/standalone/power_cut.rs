@@ -316,6 +316,8 @@ fn small_file() -> (Vec<u8>, Vec<(usize, String)>) {
         let told = Arc::new(Mutex::new(None));
         let tell = told.clone();
         keeper.propose(Proposal {
+            term: 0,
+            lost: None,
             commit,
             comment,
             durable,

@@ -63,6 +63,8 @@ impl Writer {
         self.head = version;
         let (done, number) = self.done();
         self.keeper.propose(Proposal {
+            term: 0,
+            lost: None,
             commit,
             comment,
             durable,
