@@ -59,7 +59,11 @@ impl Flight {
     /// An entry of this term is committed: what was proposed in earlier terms and has not been seen
     /// by now is in no log that counts.
     pub(super) fn term_over(&mut self, term: u64) -> Vec<Item> {
-        let count = self.items.iter().take_while(|item| item.term < term).count();
+        let count = self
+            .items
+            .iter()
+            .take_while(|item| item.term < term)
+            .count();
         self.items.drain(..count).collect()
     }
 

@@ -81,13 +81,10 @@ impl Clustered {
         };
         let numbers = transactions.all.iter().map(|one| one.number);
         let (incarnation, term) = (transactions.incarnation, transactions.term);
-        let new = self.executing.lock().receive(
-            from,
-            incarnation,
-            term,
-            transactions.answered,
-            numbers,
-        );
+        let new =
+            self.executing
+                .lock()
+                .receive(from, incarnation, term, transactions.answered, numbers);
         // Answers that were lost are there already.
         self.to_answer.notify_one();
         for one in transactions.all {

@@ -17,7 +17,9 @@ async fn three_members_take_writes_and_survive_a_leader() {
         assert!(member.numbers().contains(&i64::try_from(n).expect("small")));
     }
     wait_for("all rows everywhere", || {
-        cluster.members().all(|member| member.numbers() == [0, 1, 2])
+        cluster
+            .members()
+            .all(|member| member.numbers() == [0, 1, 2])
     })
     .await;
     let leader = cluster.leader().await;
@@ -42,7 +44,11 @@ async fn many_writes_at_once() {
     let leader = cluster.leader().await;
     let started = std::time::Instant::now();
     let all: Vec<_> = (0..3000)
-        .map(|n| cluster.member(usize::try_from(n).expect("small") % 3).submit(n))
+        .map(|n| {
+            cluster
+                .member(usize::try_from(n).expect("small") % 3)
+                .submit(n)
+        })
         .collect();
     for answer in all {
         let reply = answer.get().await;
