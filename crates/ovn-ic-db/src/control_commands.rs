@@ -5,9 +5,8 @@ use std::sync::Arc;
 use ovsdb_server::control::{Answer, Commands};
 use ovsdb_server::log_control;
 use ovsdb_server::service::Service;
-use tokio::sync::oneshot;
 
-use crate::databases::{Databases, Kept};
+use crate::databases::Databases;
 use crate::logging::SideLog;
 use crate::stop::Stop;
 
@@ -92,7 +91,7 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     let mut failures = Vec::new();
     for (name, kept) in chosen {
         tracing::info!("compacting {name} database by user request");
-        if let Err(error) = compact_one(kept).await {
+        if let Err(error) = kept.compact().await {
             tracing::warn!("{name}: compaction failed: {error}");
             failures.push(error);
         }
@@ -103,32 +102,10 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     Err(failures.join("\n"))
 }
 
-async fn compact_one(kept: Kept) -> Result<(), String> {
-    let (over, wait) = oneshot::channel();
-    let begin = tokio::task::spawn_blocking(move || {
-        kept.compact(move |result| {
-            // Whoever asked may have gone.
-            let _ = over.send(result);
-        });
-    });
-    begin.await.map_err(|error| error.to_string())?;
-    match wait.await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the compaction was given up".to_owned()),
-    }
-}
-
 fn storage_status(subject: &Subject, names: &[String]) -> Answer {
     let name = names.first().map_or("", String::as_str);
     if let Some(kept) = subject.databases.get(name) {
-        let unwritten = kept.standalone.unwritten();
-        return Ok(match kept.standalone.status().failed {
-            Some(error) => format!("status: {error}"),
-            None if unwritten > 0 => {
-                format!("status: {unwritten} transactions are not in the file yet")
-            }
-            None => "status: ok".to_owned(),
-        });
+        return Ok(kept.storage_status());
     }
     match subject.service.database(name) {
         Some(_) => Ok("status: ok".to_owned()),

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ovsdb_log::SyncPolicy;
+use ovsdb_cluster::file::ClusterFile;
+use ovsdb_cluster::node;
+use ovsdb_log::{Disk, SyncPolicy};
+use ovsdb_server::clustered::Clustered;
 use ovsdb_server::control;
 use ovsdb_server::database::Database;
 use ovsdb_server::listener::Listener;
@@ -17,7 +20,7 @@ use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control_commands::{self, Subject};
-use crate::databases::Kept;
+use crate::databases::{Alone, Kept};
 use crate::logging::SideLog;
 use crate::stop::Stop;
 
@@ -105,12 +108,26 @@ impl Station {
                 path.display()
             );
         };
-        let kept = Kept {
+        let kept = Kept::Alone(Alone {
             database: Arc::clone(&database),
             standalone,
-        };
+        });
         self.subject.databases.add(&name, kept);
         Ok(database)
+    }
+
+    /// Begins to be a member of a database's cluster, and offers the database.
+    pub async fn add_member(
+        &self,
+        file: ClusterFile,
+        settings: node::Settings,
+    ) -> anyhow::Result<Arc<Clustered>> {
+        let name = file.replayed().header.identity.name.clone();
+        let service = Arc::clone(&self.subject.service);
+        let member = Clustered::start(service, file, Arc::new(Disk), settings).await?;
+        let kept = Kept::Member(Arc::clone(&member));
+        self.subject.databases.add(&name, kept);
+        Ok(member)
     }
 
     /// The remotes, for people.
@@ -138,6 +155,8 @@ impl Station {
     pub async fn close(mut self) {
         self.tasks.shutdown().await;
         self.listeners.clear();
+        // First: clients are told of the new leader before they are sent away.
+        self.subject.databases.stop_members().await;
         self.subject.service.close().await;
         let databases = Arc::clone(&self.subject.databases);
         if let Err(error) = tokio::task::spawn_blocking(move || databases.close()).await {

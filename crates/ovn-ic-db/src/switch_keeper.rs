@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ovsdb::Uuid;
+use bytes::Bytes;
 use ovsdb::json::Document;
 use ovsdb_engine::{Transaction, Version};
 use ovsdb_server::database::{Answer, Database, Job, JobKey};
@@ -106,7 +107,8 @@ impl SwitchKeeper {
     }
 
     async fn execute(&self, version: &Version, params: String) -> Result<Vec<u8>, String> {
-        let document = Document::parse(params.into_bytes()).map_err(|error| error.to_string())?;
+        let text = Bytes::from(params);
+        let document = Document::parse(text.clone()).map_err(|error| error.to_string())?;
         let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
         let (sender, results) = oneshot::channel();
         self.database.submit(Job {
@@ -116,6 +118,9 @@ impl SwitchKeeper {
             arrived: Instant::now(),
             owns_lock: Arc::new(|_| false),
             answer: Arc::new(Reply(Mutex::new(Some(sender)))),
+            text,
+            id: None,
+            passed_on_in: None,
         });
         results.await.map_err(|_| "the database is gone".to_owned())
     }
@@ -185,6 +190,11 @@ impl Answer for Reply {
     /// The next round begins with the new schema.
     fn canceled(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The next round sees what has come of it.
+    fn unknown(&self) {
+        self.canceled();
     }
 }
 
