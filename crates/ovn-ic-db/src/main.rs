@@ -21,6 +21,8 @@ mod logging;
     reason = "for members, which are not started yet"
 )]
 mod membership;
+#[allow(dead_code, reason = "for members, which are not started yet")]
+mod own_contents;
 mod process;
 mod run;
 mod schemas;

@@ -134,7 +134,7 @@ mod tests {
             |announcement: Option<&Announcement>| Cluster::of_peer(id, announcement).holding;
         assert_eq!(holding(None), Holding::Data);
         assert_eq!(holding(Some(&Announcement::new([]))), Holding::Data);
-        let member = Report::member(id, Holding::OwnSwitches).announce(Announcement::new([]));
+        let member = Report::member(id, Holding::OwnSwitches, true).announce(Announcement::new([]));
         assert_eq!(holding(Some(&member)), Holding::OwnSwitches);
     }
 

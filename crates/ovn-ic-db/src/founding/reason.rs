@@ -78,6 +78,9 @@ impl fmt::Display for Reason {
                 for (place, (node, founder)) in nodes.iter().enumerate() {
                     let separator = if place == 0 { "" } else { ", and " };
                     match founder {
+                        Some(founder) if founder == node => {
+                            write!(out, "{separator}{node} would, too")?;
+                        }
                         Some(founder) => write!(out, "{separator}{node} lets {founder} do it")?,
                         None => write!(out, "{separator}{node} has not agreed")?,
                     }

@@ -8,6 +8,7 @@
 //! | `claim` | why it may: `leader-ip`, `called` or `first` |
 //! | `leader-ip` | the address that its `LEADER_IP` names |
 //! | `contents` | of a member's cluster: `own-switches`, nothing else; `data` |
+//! | `led` | `no`: the member knows of no leader, so the cluster takes nobody in for now |
 //!
 //! The cluster's id is in the message's head. A peer that announces nothing is the reference: one
 //! that says hello is a member, and one that asks to be added has nothing.
@@ -35,6 +36,8 @@ pub enum Standing {
         cluster: Option<ClusterId>,
         /// What is in it.
         holding: Holding,
+        /// Whether it has a leader, as far as its member knows.
+        led: bool,
     },
 }
 
@@ -64,16 +67,26 @@ pub struct Report {
 
 impl Report {
     /// What a member of ours says.
-    pub fn member(cluster: ClusterId, holding: Holding) -> Report {
+    pub fn member(cluster: ClusterId, holding: Holding, led: bool) -> Report {
+        let standing = Standing::Member {
+            cluster: Some(cluster),
+            holding,
+            led,
+        };
         Report {
-            standing: Standing::Member {
-                cluster: Some(cluster),
-                holding,
-            },
+            ours: true,
+            ..Report::foreign(standing)
+        }
+    }
+
+    /// What is known of a node that announces nothing.
+    pub(super) fn foreign(standing: Standing) -> Report {
+        Report {
+            standing,
             founder: None,
             claim: None,
             leader: None,
-            ours: true,
+            ours: false,
         }
     }
 
@@ -87,8 +100,11 @@ impl Report {
             Standing::Member { .. } => "member",
         };
         let mut announcement = announcement.with("standing", standing);
-        if let Standing::Member { holding, .. } = self.standing {
+        if let Standing::Member { holding, led, .. } = self.standing {
             announcement = announcement.with("contents", holding.word());
+            if !led {
+                announcement = announcement.with("led", "no");
+            }
         }
         let facts = [
             ("founder", self.founder.map(|node| node.to_string())),
@@ -145,13 +161,7 @@ impl Report {
         let comment = message.head.comment.as_deref();
         let report = match comment.and_then(Announcement::parse) {
             Some(announcement) => Report::of(&announcement, message.head.cluster),
-            None => Report {
-                standing: reference,
-                founder: None,
-                claim: None,
-                leader: None,
-                ours: false,
-            },
+            None => Report::foreign(reference),
         };
         Some((ip, report))
     }
@@ -166,13 +176,26 @@ fn member(cluster: Option<ClusterId>, announcement: &Announcement) -> Standing {
     let holding = announcement
         .fact("contents")
         .map_or(Holding::Data, Holding::parse);
-    Standing::Member { cluster, holding }
+    let led = announcement.fact("led") != Some("no");
+    Standing::Member {
+        cluster,
+        holding,
+        led,
+    }
 }
 
 fn foreign_member(message: &Message) -> Standing {
-    Standing::Member {
-        cluster: message.head.cluster,
-        holding: Holding::Data,
+    Standing::unknown_member(message.head.cluster)
+}
+
+impl Standing {
+    /// A member that has not said more than that.
+    pub(super) fn unknown_member(cluster: Option<ClusterId>) -> Standing {
+        Standing::Member {
+            cluster,
+            holding: Holding::Data,
+            led: true,
+        }
     }
 }
 
@@ -242,8 +265,8 @@ mod tests {
             Standing::Left,
         ];
         let reports = standings.map(|standing| Report { standing, ..plain });
-        let members =
-            [Holding::OwnSwitches, Holding::Data].map(|holding| Report::member(cluster, holding));
+        let members = [(Holding::OwnSwitches, true), (Holding::Data, false)]
+            .map(|(holding, led)| Report::member(cluster, holding, led));
         for report in reports.into_iter().chain(members) {
             let text = report.announce(Announcement::new([])).to_string();
             let read = Announcement::parse(&text).expect("an announcement");
@@ -259,10 +282,7 @@ mod tests {
             assert!(!report.ours);
             Some((node.map(|node| node.to_string()), report.standing))
         };
-        let member = Standing::Member {
-            cluster: Some(Uuid::from_u128(9)),
-            holding: Holding::Data,
-        };
+        let member = Standing::unknown_member(Some(Uuid::from_u128(9)));
         assert_eq!(
             standing(Some(9), hello()),
             Some((Some("10.0.0.2".into()), member))
@@ -284,10 +304,7 @@ mod tests {
             let said = message(cluster, Some(format!("ovn-ic-db/2 {text}")), hello());
             Report::from_message(&said).map(|(_, report)| report.standing)
         };
-        let member = Standing::Member {
-            cluster: Some(Uuid::from_u128(9)),
-            holding: Holding::Data,
-        };
+        let member = Standing::unknown_member(Some(Uuid::from_u128(9)));
         assert_eq!(read("", Some(9)), Some(member));
         assert_eq!(
             read("standing=what founder=who claim=why", Some(9)),

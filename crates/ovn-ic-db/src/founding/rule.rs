@@ -60,8 +60,12 @@ pub enum Decision {
     Join {
         /// Which one, as far as it is known.
         cluster: Option<ClusterId>,
-        /// Its members that are known, those that can be reached first.
+        /// Its members that can be reached.
         ask: Vec<IpAddr>,
+        /// Those that cannot any more.
+        away: Vec<IpAddr>,
+        /// One of those in reach knows of a leader.
+        led: bool,
     },
     /// Found a cluster. Final.
     Found,
@@ -88,6 +92,15 @@ pub struct Founding {
     called: bool,
     founder: Option<IpAddr>,
     decision: Decision,
+}
+
+/// Another node that has a cluster.
+struct Member {
+    node: IpAddr,
+    present: bool,
+    cluster: Option<ClusterId>,
+    holding: Holding,
+    led: bool,
 }
 
 impl Founding {
@@ -196,16 +209,7 @@ impl Founding {
             Event::Evidence(node) => self.peer(node, |peer| {
                 let known = peer.report.is_some_and(|report| report.is_member());
                 if !known && !peer.present {
-                    peer.report = Some(Report {
-                        standing: Standing::Member {
-                            cluster: None,
-                            holding: Holding::Data,
-                        },
-                        founder: None,
-                        claim: None,
-                        leader: None,
-                        ours: false,
-                    });
+                    peer.report = Some(Report::foreign(Standing::unknown_member(None)));
                 }
             }),
             Event::Gone(node) => {
@@ -232,11 +236,21 @@ impl Founding {
     }
 
     /// Who has a cluster, or had one when last heard of.
-    fn members(&self) -> impl Iterator<Item = (IpAddr, &Peer, Option<ClusterId>, Holding)> {
+    fn members(&self) -> impl Iterator<Item = Member> {
         self.peers
             .iter()
             .filter_map(|(node, peer)| match peer.report?.standing {
-                Standing::Member { cluster, holding } => Some((*node, peer, cluster, holding)),
+                Standing::Member {
+                    cluster,
+                    holding,
+                    led,
+                } => Some(Member {
+                    node: *node,
+                    present: peer.present,
+                    cluster,
+                    holding,
+                    led,
+                }),
                 _ => None,
             })
     }
@@ -310,18 +324,18 @@ impl Founding {
     /// Which cluster to join.
     fn join(&self) -> Decision {
         let mut clusters: BTreeMap<ClusterId, Holding> = BTreeMap::new();
-        for (_, _, cluster, holding) in self.members() {
-            if let Some(cluster) = cluster {
-                let all = clusters.entry(cluster).or_insert(holding);
-                if holding == Holding::Data {
-                    *all = Holding::Data;
+        for member in self.members() {
+            if let Some(cluster) = member.cluster {
+                let holding = clusters.entry(cluster).or_insert(member.holding);
+                if member.holding == Holding::Data {
+                    *holding = Holding::Data;
                 }
             }
         }
         let leaders = self
             .members()
-            .find(|(node, ..)| Some(*node) == self.leader)
-            .and_then(|(_, _, cluster, _)| cluster);
+            .find(|member| Some(member.node) == self.leader)
+            .and_then(|member| member.cluster);
         let mut with_data = clusters
             .iter()
             .filter(|(_, holding)| **holding == Holding::Data)
@@ -329,28 +343,29 @@ impl Founding {
         let cluster = match (with_data.next(), with_data.next()) {
             _ if leaders.is_some() => leaders,
             (Some(_), Some(_)) => {
-                let of = |cluster| (cluster, self.members_of(Some(cluster)));
-                let several = clusters.into_keys().map(of).collect();
+                let members = |cluster| {
+                    let its = self
+                        .members()
+                        .filter(|member| member.cluster == Some(cluster));
+                    (cluster, its.map(|member| member.node).collect())
+                };
+                let several = clusters.into_keys().map(members).collect();
                 return Decision::Wait(Reason::Several(several));
             }
             (Some(one), None) => Some(one),
             // All but the least will give way.
             _ => clusters.keys().next().copied(),
         };
+        let members = self
+            .members()
+            .filter(|member| cluster.is_none() || member.cluster == cluster);
+        let (present, away): (Vec<_>, Vec<_>) = members.partition(|member| member.present);
         Decision::Join {
             cluster,
-            ask: self.members_of(cluster),
+            led: present.iter().any(|member| member.led),
+            ask: present.into_iter().map(|member| member.node).collect(),
+            away: away.into_iter().map(|member| member.node).collect(),
         }
-    }
-
-    fn members_of(&self, wanted: Option<ClusterId>) -> Vec<IpAddr> {
-        let mut nodes: Vec<_> = self
-            .members()
-            .filter(|(_, _, cluster, _)| wanted.is_none() || *cluster == wanted)
-            .map(|(node, peer, ..)| (!peer.present, node))
-            .collect();
-        nodes.sort_unstable();
-        nodes.into_iter().map(|(_, node)| node).collect()
     }
 
     /// Whether everything is so that this node can found.
@@ -396,10 +411,28 @@ impl fmt::Display for Decision {
         match self {
             Decision::Wait(reason) => reason.fmt(out),
             Decision::Found => out.write_str("founds a cluster"),
-            Decision::Join { cluster, ask } => match cluster {
-                Some(cluster) => write!(out, "joins cluster {cluster} of {}", List(ask)),
-                None => write!(out, "joins the cluster of {}", List(ask)),
-            },
+            Decision::Join {
+                cluster,
+                ask,
+                away,
+                led,
+            } => {
+                match cluster {
+                    Some(cluster) => write!(out, "joins cluster {cluster} of ")?,
+                    None => out.write_str("joins the cluster of ")?,
+                }
+                match (ask.as_slice(), away.as_slice()) {
+                    ([], away) => write!(out, "{}, and waits for an answer", List(away)),
+                    (ask, []) => List(ask).fmt(out),
+                    (ask, away) => write!(out, "{} (and {}, away)", List(ask), List(away)),
+                }?;
+                if !ask.is_empty() && !led {
+                    out.write_str(
+                        ": it has no leader, and waits for a majority of its members to come back",
+                    )?;
+                }
+                Ok(())
+            }
         }
     }
 }

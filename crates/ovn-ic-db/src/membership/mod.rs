@@ -7,6 +7,8 @@
 mod aside;
 mod own_file;
 mod prepare;
+#[cfg(test)]
+mod tests;
 
 pub use own_file::{Damaged, OwnFile, look};
 pub use prepare::{Aside, Maker, found, join, start_over};

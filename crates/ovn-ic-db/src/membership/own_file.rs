@@ -1,12 +1,13 @@
 //! What a node has of one database.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use ovsdb::Uuid;
 use ovsdb_cluster::entry::ServerId;
-use ovsdb_cluster::file::{ClusterFile, Standing, same_address};
+use ovsdb_cluster::file::{Address, ClusterFile, Origin, Standing, same_address};
 use ovsdb_log::{Disk, FileSystem, Lock, LogError, Magic, Reader};
 use ovsdb_server::standalone::{File, OpenError};
 
@@ -51,7 +52,7 @@ pub fn look(side: Side, path: &Path, cluster: Option<&ClusterSettings>) -> anyho
         return Ok(OwnFile::Missing(lock));
     }
     let read = match Reader::open(&*fs, lock.file(), None).map(|reader| reader.magic()) {
-        Err(error) => return damaged(lock, error.into()),
+        Err(error) => return damaged(lock, error.into(), cluster),
         // Both readers take the lock with them when they fail.
         Ok(Magic::Json) => {
             drop(lock);
@@ -66,13 +67,19 @@ pub fn look(side: Side, path: &Path, cluster: Option<&ClusterSettings>) -> anyho
             found.check(side, cluster)?;
             Ok(found)
         }
-        Err(error) => damaged(Lock::acquire(path)?, error),
+        Err(error) => damaged(Lock::acquire(path)?, error, cluster),
     }
 }
 
-/// Tells damage from what the system or another process is to blame for.
-fn damaged(lock: Lock, error: OpenError) -> anyhow::Result<OwnFile> {
+/// Tells damage from what the system or another process is to blame for. Where there is nobody to get
+/// the contents from, it is an error like those.
+fn damaged(
+    lock: Lock,
+    error: OpenError,
+    cluster: Option<&ClusterSettings>,
+) -> anyhow::Result<OwnFile> {
     match error {
+        _ if cluster.is_some_and(|cluster| cluster.others().is_empty()) => Err(error.into()),
         OpenError::Record { .. }
         | OpenError::Log(
             LogError::Damaged { .. } | LogError::Empty { .. } | LogError::NotOvsdb { .. },
@@ -108,6 +115,19 @@ impl OwnFile {
             }
             _ => Uuid::new_v4(),
         }
+    }
+
+    /// Whom the file of a joining server says to ask.
+    pub fn remotes(&self) -> Vec<IpAddr> {
+        let OwnFile::Clustered(file) = self else {
+            return Vec::new();
+        };
+        let Origin::Joining { remote_addresses } = &file.replayed().header.origin else {
+            return Vec::new();
+        };
+        let addresses = remote_addresses.iter();
+        let ip = |address: &String| Some(address.parse::<Address>().ok()?.ip_and_port()?.0);
+        addresses.filter_map(ip).collect()
     }
 
     fn check(&self, side: Side, cluster: Option<&ClusterSettings>) -> anyhow::Result<()> {

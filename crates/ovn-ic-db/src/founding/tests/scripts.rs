@@ -114,13 +114,7 @@ fn event<'a>(mut words: impl Iterator<Item = &'a str>) -> Event {
     let unreachable = |refused| Event::Unreachable { node, refused };
     let reference = |standing, called| Event::Heard {
         node,
-        report: Report {
-            standing,
-            founder: None,
-            claim: None,
-            leader: None,
-            ours: false,
-        },
+        report: Report::foreign(standing),
         called,
     };
     match what {
@@ -132,8 +126,7 @@ fn event<'a>(mut words: impl Iterator<Item = &'a str>) -> Event {
         "calls" => reference(Standing::Nothing, true),
         "member" => {
             let cluster = words.next().map(cluster);
-            let holding = Holding::Data;
-            reference(Standing::Member { cluster, holding }, false)
+            reference(Standing::unknown_member(cluster), false)
         }
         "says" => {
             let facts: Vec<&str> = words.collect();

@@ -2,7 +2,7 @@
 //! that delays messages at random.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct World {
     nodes: Vec<Node>,
     /// Who takes nobody in: its majority is gone.
     without_majority: bool,
+    /// Pairs that do not reach each other, the lower number first.
+    apart: BTreeSet<(usize, usize)>,
     start: Instant,
     now: Time,
     steps: BinaryHeap<Reverse<(Time, u64, usize)>>,
@@ -68,6 +70,7 @@ struct World {
     arrivals: BTreeMap<(usize, usize), Time>,
     dice: u64,
     clusters: Vec<Uuid>,
+    founders: Vec<usize>,
 }
 
 fn address(node: usize) -> IpAddr {
@@ -96,6 +99,7 @@ impl World {
         World {
             nodes: leaders.iter().enumerate().map(node).collect(),
             without_majority: false,
+            apart: BTreeSet::new(),
             start: Instant::now(),
             now: 0,
             steps: BinaryHeap::new(),
@@ -103,7 +107,12 @@ impl World {
             arrivals: BTreeMap::new(),
             dice: seed | 1,
             clusters: Vec::new(),
+            founders: Vec::new(),
         }
+    }
+
+    fn reach_each_other(&self, a: usize, b: usize) -> bool {
+        !self.apart.contains(&(a.min(b), a.max(b)))
     }
 
     /// A number below `most` (xorshift).
@@ -157,6 +166,7 @@ impl World {
             Step::Founded(node, process) if self.nodes[node].process == process => {
                 let cluster = Uuid::from_u128(self.clusters.len() as u128 + 1);
                 self.clusters.push(cluster);
+                self.founders.push(node);
                 self.become_member(node, cluster);
             }
             Step::Admit(node, process) if self.nodes[node].process == process => self.admit(node),
@@ -207,12 +217,13 @@ impl World {
         if self.nodes[node].process != process {
             return;
         }
-        if matches!(self.nodes[other].life, Life::Down) {
-            let refused = Event::Unreachable {
+        let reached = self.reach_each_other(node, other);
+        if !reached || matches!(self.nodes[other].life, Life::Down) {
+            let unreachable = Event::Unreachable {
                 node: address(other),
-                refused: true,
+                refused: reached,
             };
-            self.tell(node, refused);
+            self.tell(node, unreachable);
             return self.soon(250, Step::Dial(node, process, other));
         }
         self.tell(node, Event::Connected(address(other)));
@@ -228,7 +239,7 @@ impl World {
         let report = match &self.nodes[node].life {
             Life::Down => return,
             Life::Deciding(founding) => founding.report(),
-            Life::Member(cluster) => Report::member(*cluster, Holding::OwnSwitches),
+            Life::Member(cluster) => Report::member(*cluster, Holding::OwnSwitches, true),
         };
         let event = Event::Heard {
             node: address(node),
@@ -239,7 +250,8 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, event: Event) {
-        if from == to || matches!(self.nodes[to].life, Life::Down) {
+        let down = matches!(self.nodes[to].life, Life::Down);
+        if from == to || down || !self.reach_each_other(from, to) {
             return;
         }
         let delay = self.roll(100) + 1;
@@ -293,10 +305,13 @@ impl World {
         let Decision::Join { cluster, .. } = founding.decision().clone() else {
             return;
         };
-        let member = self.nodes.iter().find_map(|other| match other.life {
-            Life::Member(its) if cluster.is_none_or(|cluster| cluster == its) => Some(its),
-            _ => None,
-        });
+        let reached = (0..self.nodes.len()).filter(|other| self.reach_each_other(node, *other));
+        let member = reached
+            .filter_map(|other| match self.nodes[other].life {
+                Life::Member(its) => Some(its),
+                _ => None,
+            })
+            .find(|its| cluster.is_none_or(|cluster| cluster == *its));
         match member.filter(|_| !self.without_majority) {
             Some(cluster) => self.become_member(node, cluster),
             None => {
@@ -468,5 +483,29 @@ proptest! {
         world.run_until(300_000);
         prop_assert_eq!(world.clusters.len(), 1);
         prop_assert_eq!(world.members(), vec![Some(world.clusters[0]); leaders.len()]);
+    }
+
+    /// Not all reach each other: those that do, or that both reach a third one, never both found.
+    #[test]
+    fn nobody_founds_beside_a_founder_in_reach(
+        leaders in any_leaders(),
+        apart in prop::collection::btree_set((0..5_usize, 0..5_usize), 0..6),
+        seed: u64,
+        starts in prop::collection::vec(0..5_000_u64, 5),
+    ) {
+        let mut world = World::new(&leaders, seed);
+        world.apart = apart.into_iter().filter(|(a, b)| a < b).collect();
+        schedule(&mut world, &(starts, Vec::new()));
+        world.run_until(120_000);
+        let near = |a: usize, b: usize| {
+            let mut between = (0..leaders.len()).filter(|c| *c != a && *c != b);
+            world.reach_each_other(a, b)
+                || between.any(|c| world.reach_each_other(a, c) && world.reach_each_other(c, b))
+        };
+        for (place, a) in world.founders.iter().enumerate() {
+            for b in &world.founders[..place] {
+                prop_assert!(!near(*a, *b), "{a} and {b}");
+            }
+        }
     }
 }
