@@ -36,21 +36,26 @@ impl Contacts {
                 self.links.insert(*link, Contact { node, dialled });
                 Some(Event::Connected(node))
             }
-            // Who calls says who it is with its first message.
-            stream::Event::Connected { .. } => None,
+            // Who calls says more about itself with its first message.
+            stream::Event::Connected { link, address, .. } => {
+                let (node, dialled) = (ip(address)?, false);
+                self.links.insert(*link, Contact { node, dialled });
+                None
+            }
             stream::Event::Received { link, message } => {
-                let (said, report) = Report::from_message(message)?;
-                let contact = match self.links.get(link) {
-                    Some(contact) => *contact,
-                    None => {
-                        let dialled = false;
-                        let contact = Contact {
-                            node: said?,
-                            dialled,
-                        };
-                        *self.links.entry(*link).or_insert(contact)
-                    }
+                let contact = self.links.get_mut(link)?;
+                let Some((said, report)) = Report::from_message(message) else {
+                    return Some(Event::Evidence {
+                        node: contact.node,
+                        cluster: Some(message.head.cluster?),
+                        present: true,
+                    });
                 };
+                if !contact.dialled
+                    && let Some(said) = said
+                {
+                    contact.node = said;
+                }
                 Some(Event::Heard {
                     node: contact.node,
                     report,
@@ -72,7 +77,11 @@ impl Contacts {
                 address,
                 refusal: Refusal::Misrouted(_),
                 ..
-            } => Some(Event::Evidence(ip(address)?)),
+            } => Some(Event::Evidence {
+                node: ip(address)?,
+                cluster: None,
+                present: false,
+            }),
             stream::Event::Refused { .. } => None,
         }
     }

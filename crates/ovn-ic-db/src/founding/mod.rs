@@ -1,15 +1,13 @@
 //! Who founds a cluster, who joins it, and who has to wait.
 //!
 //! [`Founding`] decides it for one node and one database, from what the node is told and what it hears from
-//! the others; `docs/cluster.md` has the rule in words. Pure: the caller has the connections, the clock and
-//! the file. It goes like this:
+//! the others; `docs/cluster.md` has the rule in words. It is pure: events and the time go in, decisions and
+//! what the others are to be told come out. [`Seeker`] is it on real connections: it dials all other
+//! nodes as a server that wants to join, turns what happens there into events ([`Contacts`]), and gives
+//! the decisions to whoever has the file.
 //!
-//! 1. The caller dials all other nodes as a server that wants to join ([`Contacts`] makes the
-//!    [`Event`]s of what happens there), and sends what [`Founding::report`] says with its request.
-//! 2. Each [`Event`] goes to [`Founding::on`]. A new decision is logged, shown in `status`, and done; a new
-//!    report is sent to all. [`Founding::next_look`] says when the clock alone changes something.
-//! 3. [`Decision::Found`] is final. [`Decision::Join`] lasts until a leader has taken the node in: if all
-//!    others lose what they had meanwhile, the node may still have to found.
+//! [`Decision::Found`] is final. [`Decision::Join`] lasts until a leader takes the node in: if
+//! all others lose what they have meanwhile, the node may still have to found.
 //!
 //! A member goes on telling what it is ([`Report::member`]), and [`meeting`] says what becomes of two
 //! clusters whose members meet.
@@ -21,6 +19,7 @@ mod peer;
 mod reason;
 mod report;
 mod rule;
+mod seek;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +28,7 @@ pub use contacts::Contacts;
 pub use reason::Reason;
 pub use report::{Holding, Report, Standing};
 pub use rule::{Decision, Event, Founding, News};
+pub use seek::{Seeker, Seeking, Step};
 
 /// What a node's own file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::report::Report;
+use ovsdb_cluster::wire::ClusterId;
+
+use super::report::{Report, Standing};
 
 /// A node whose system refuses connections for so long is not running.
 const REFUSED: Duration = Duration::from_secs(1);
@@ -74,6 +76,20 @@ impl Peer {
     pub(super) fn heard(&mut self, report: Report) {
         self.report = Some(report);
         self.present = true;
+    }
+
+    /// It behaves as a member; what it has said itself says more.
+    pub(super) fn shown(&mut self, cluster: Option<ClusterId>, present: bool) {
+        let known = match self.report.map(|report| report.standing) {
+            Some(Standing::Member { cluster: known, .. }) => cluster.is_none() || known == cluster,
+            // Something else, said just now.
+            Some(_) => self.present && !present,
+            None => false,
+        };
+        if !known {
+            self.report = Some(Report::foreign(Standing::unknown_member(cluster)));
+        }
+        self.present |= present;
     }
 
     pub(super) fn gone(&mut self, now: Instant) {

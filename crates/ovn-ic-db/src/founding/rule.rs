@@ -36,8 +36,15 @@ pub enum Event {
         /// On a connection that it made itself.
         called: bool,
     },
-    /// A node takes this one for a member of its cluster: it has one.
-    Evidence(IpAddr),
+    /// A node behaves as a member: it has a cluster.
+    Evidence {
+        /// Who.
+        node: IpAddr,
+        /// Which cluster, if that shows.
+        cluster: Option<ClusterId>,
+        /// Its connection is open.
+        present: bool,
+    },
     /// A node cannot be reached.
     Unreachable {
         /// Who.
@@ -206,12 +213,16 @@ impl Founding {
                 }
                 self.peer(node, |peer| peer.heard(report));
             }
-            Event::Evidence(node) => self.peer(node, |peer| {
-                let known = peer.report.is_some_and(|report| report.is_member());
-                if !known && !peer.present {
-                    peer.report = Some(Report::foreign(Standing::unknown_member(None)));
+            Event::Evidence {
+                node,
+                cluster,
+                present,
+            } => {
+                if present {
+                    self.add(node, now);
                 }
-            }),
+                self.peer(node, |peer| peer.shown(cluster, present));
+            }
             Event::Gone(node) => {
                 self.peer(node, |peer| peer.gone(now));
                 self.peers.retain(|_, peer| peer.listed || peer.present);

@@ -120,17 +120,22 @@ impl ClusterSettings {
         all.filter(|node| *node != self.local).collect()
     }
 
+    /// The port for a database's other members.
+    pub fn raft_port(&self, side: Side) -> u16 {
+        let [northbound, southbound] = self.raft_ports;
+        match side {
+            Side::Northbound => northbound,
+            Side::Southbound => southbound,
+        }
+    }
+
     /// Where a node listens for the members of a database: `tcp:IP:PORT`, `tcp:[IPv6]:PORT`.
     pub fn raft_address(&self, side: Side, node: IpAddr) -> String {
         let host = match node {
             IpAddr::V4(ip) => Host::V4(ip),
             IpAddr::V6(ip) => Host::V6(ip, None),
         };
-        let [northbound, southbound] = self.raft_ports;
-        let port = match side {
-            Side::Northbound => northbound,
-            Side::Southbound => southbound,
-        };
+        let port = self.raft_port(side);
         let transport = Transport::Tcp;
         let address = Address::Network {
             transport,

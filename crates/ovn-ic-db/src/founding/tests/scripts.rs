@@ -2,7 +2,7 @@
 //!
 //! `node VARIABLES...` begins a node: `NODE_IPS=... LOCAL_IP=... LEADER_IP=...`, and `file=` says what
 //! its file is (`nothing`, `joining`, `left`, `damaged`). A line `SECONDS EVENT` is an event: `refused A`, `silent A`,
-//! `connected A`, `gone A`, `evidence A`, `says A FACT...` (a node of our kind; `cluster=ID` stands for the
+//! `connected A`, `gone A`, `evidence A` and `sends A ID` (it behaves as a member, without and with a message), `says A FACT...` (a node of our kind; `cluster=ID` stands for the
 //! message's head), `member A ID` and `calls A` (the reference, in a cluster and without one), `tick`. What comes of
 //! it is told by indented lines: the new decision, and `says` what the others are told. `REWRITE=1` writes
 //! what came into the files.
@@ -122,7 +122,16 @@ fn event<'a>(mut words: impl Iterator<Item = &'a str>) -> Event {
         "silent" => unreachable(false),
         "connected" => Event::Connected(node),
         "gone" => Event::Gone(node),
-        "evidence" => Event::Evidence(node),
+        "evidence" => Event::Evidence {
+            node,
+            cluster: words.next().map(cluster),
+            present: false,
+        },
+        "sends" => Event::Evidence {
+            node,
+            cluster: words.next().map(cluster),
+            present: true,
+        },
         "calls" => reference(Standing::Nothing, true),
         "member" => {
             let cluster = words.next().map(cluster);
