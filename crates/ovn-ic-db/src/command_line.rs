@@ -25,7 +25,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve both interconnection databases (the default)
-    Run(RunFlags),
+    Run(Box<RunFlags>),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {

@@ -14,6 +14,7 @@
 
 mod claim;
 mod contacts;
+mod decision;
 pub mod meeting;
 mod peer;
 mod reason;
@@ -25,9 +26,10 @@ mod tests;
 
 pub use claim::Claim;
 pub use contacts::Contacts;
+pub use decision::{Decision, Event, News};
 pub use reason::Reason;
 pub use report::{Holding, Report, Standing};
-pub use rule::{Decision, Event, Founding, News};
+pub use rule::Founding;
 pub use seek::{Seeker, Seeking, Step};
 
 /// What a node's own file says.

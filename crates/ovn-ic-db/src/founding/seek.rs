@@ -15,7 +15,8 @@ use ovsdb_cluster::wire::{Announcement, Body, ClusterId};
 use tokio::sync::mpsc;
 
 use super::contacts::Contacts;
-use super::rule::{Decision, Event, Founding};
+use super::decision::{Decision, Event};
+use super::rule::Founding;
 use super::{Past, Report};
 use crate::schemas::Side;
 use crate::settings::ClusterSettings;
