@@ -8,8 +8,21 @@ mod command_line;
 mod control_commands;
 mod databases;
 mod folders;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "for members, which are not started yet"
+)]
+mod founding;
 mod logging;
-
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "for members, which are not started yet"
+)]
+mod membership;
+#[allow(dead_code, reason = "for members, which are not started yet")]
+mod own_contents;
 mod process;
 mod run;
 mod schemas;
@@ -64,6 +77,15 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     };
+    if let Some(cluster) = &settings.cluster {
+        let status = ExitCode::from(SettingError::EXIT_STATUS);
+        if let Err(error) = cluster.check_local() {
+            return process::fail(&error.to_string(), status);
+        }
+        // The one place to change when `run::run` starts members.
+        let error = "this version runs on one node only and cannot form a cluster; unset NODE_IPS, LOCAL_IP and LEADER_IP to run standalone";
+        return process::fail(error, status);
+    }
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),

@@ -127,7 +127,7 @@ impl SwitchKeeper {
 }
 
 /// The rows of `Transit_Switch`.
-fn present(version: &Version) -> Result<Vec<TransitSwitch>, String> {
+pub(crate) fn present(version: &Version) -> Result<Vec<TransitSwitch>, String> {
     let schema = version.schema();
     let found = schema.find("Transit_Switch").and_then(|id| {
         let table = schema.table(id);
