@@ -5,6 +5,9 @@
 
 pub mod address;
 pub mod entry;
+pub mod failure_test;
 pub mod file;
+pub mod operator;
 pub mod raft;
+pub mod status;
 pub mod wire;
