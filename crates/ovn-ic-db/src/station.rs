@@ -65,6 +65,7 @@ impl Station {
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
+            members: Arc::default(),
             remotes: places.remotes,
         });
         let Manner {
