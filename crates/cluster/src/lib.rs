@@ -6,8 +6,11 @@
 pub mod address;
 pub mod contents;
 pub mod entry;
+pub mod failure_test;
 pub mod file;
 pub mod node;
+pub mod operator;
 pub mod raft;
 pub mod replica;
+pub mod status;
 pub mod wire;

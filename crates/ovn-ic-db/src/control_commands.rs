@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ovsdb_server::cluster_control::{self, Members};
 use ovsdb_server::control::{Answer, Commands};
 use ovsdb_server::log_control;
 use ovsdb_server::service::Service;
@@ -19,6 +20,8 @@ pub struct Subject {
     pub service: Arc<Service>,
     /// Its files.
     pub databases: Arc<Databases>,
+    /// The members of clusters among them.
+    pub members: Arc<Members>,
     /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
     pub remotes: Vec<String>,
 }
@@ -27,6 +30,7 @@ pub struct Subject {
 pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) -> Commands {
     let mut commands = Commands::new(version);
     log_control::register(&mut commands, Arc::new(log));
+    cluster_control::register(&mut commands, &subject.members);
     commands.register("exit", Some(""), 0, 0, move |_| {
         tracing::info!("exit: stopping");
         stop.ask();

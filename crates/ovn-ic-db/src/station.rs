@@ -68,6 +68,7 @@ impl Station {
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
+            members: Arc::default(),
             remotes: places.remotes,
         });
         let Manner {

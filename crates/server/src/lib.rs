@@ -5,6 +5,7 @@
 //! version. This crate knows nothing of the interconnect, and nothing of how a log or a cluster
 //! keeps what it is given.
 
+pub mod cluster_control;
 pub mod clustered;
 pub mod control;
 pub mod database;
