@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use ovsdb_cluster::file::ClusterFile;
+use ovsdb_cluster::node::{self, Connections};
+use ovsdb_log::Disk;
 use ovsdb_server::cluster_control::{self, Members};
+use ovsdb_server::clustered::Clustered;
 use ovsdb_server::control::{Answer, Commands};
 use ovsdb_server::log_control;
 use ovsdb_server::service::Service;
 
-use crate::databases::Databases;
+use crate::databases::{Databases, Kept};
 use crate::logging::SideLog;
 use crate::stop::Stop;
 
@@ -24,6 +28,32 @@ pub struct Subject {
     pub members: Arc<Members>,
     /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
     pub remotes: Vec<String>,
+}
+
+impl Subject {
+    /// Begins to be a member of a database's cluster, and offers the database.
+    pub async fn add_member(
+        &self,
+        file: ClusterFile,
+        settings: node::Settings,
+        connections: Option<Connections>,
+    ) -> anyhow::Result<Arc<Clustered>> {
+        let name = file.replayed().header.identity.name.clone();
+        let service = Arc::clone(&self.service);
+        let disk = Arc::new(Disk);
+        let member = Clustered::start(service, file, disk, settings, connections).await?;
+        self.members.add(&name, member.clone());
+        self.databases.add(&name, Kept::Member(member.clone()));
+        Ok(member)
+    }
+
+    /// Stops being one, and takes the database away.
+    pub async fn remove_member(&self, name: &str, member: &Clustered) {
+        member.stop().await;
+        self.members.remove(name);
+        self.databases.remove(name);
+        self.service.remove(name);
+    }
 }
 
 /// All commands of one control socket.

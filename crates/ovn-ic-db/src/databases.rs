@@ -104,6 +104,12 @@ impl Databases {
         all.insert(name.to_owned(), kept);
     }
 
+    /// Forgets one.
+    pub fn remove(&self, name: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(name);
+    }
+
     /// One of them.
     pub fn get(&self, name: &str) -> Option<Kept> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@
 
 mod backup_copy;
 mod command_line;
+mod cluster_member;
 mod control_commands;
 mod databases;
 mod folders;
@@ -21,7 +22,6 @@ mod logging;
     reason = "for members, which are not started yet"
 )]
 mod membership;
-#[allow(dead_code, reason = "for members, which are not started yet")]
 mod own_contents;
 mod process;
 mod run;
@@ -82,9 +82,6 @@ fn run(flags: &RunFlags) -> ExitCode {
         if let Err(error) = cluster.check_local() {
             return process::fail(&error.to_string(), status);
         }
-        // The one place to change when `run::run` starts members.
-        let error = "this version runs on one node only and cannot form a cluster; unset NODE_IPS, LOCAL_IP and LEADER_IP to run standalone";
-        return process::fail(error, status);
     }
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,

@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ovsdb_cluster::file::ClusterFile;
-use ovsdb_cluster::node;
-use ovsdb_log::{Disk, SyncPolicy};
-use ovsdb_server::clustered::Clustered;
+use ovsdb_log::SyncPolicy;
 use ovsdb_server::control;
 use ovsdb_server::database::Database;
 use ovsdb_server::listener::Listener;
@@ -117,18 +114,9 @@ impl Station {
         Ok(database)
     }
 
-    /// Begins to be a member of a database's cluster, and offers the database.
-    pub async fn add_member(
-        &self,
-        file: ClusterFile,
-        settings: node::Settings,
-    ) -> anyhow::Result<Arc<Clustered>> {
-        let name = file.replayed().header.identity.name.clone();
-        let service = Arc::clone(&self.subject.service);
-        let member = Clustered::start(service, file, Arc::new(Disk), settings).await?;
-        let kept = Kept::Member(Arc::clone(&member));
-        self.subject.databases.add(&name, kept);
-        Ok(member)
+    /// What is served here.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
     }
 
     /// The remotes, for people.

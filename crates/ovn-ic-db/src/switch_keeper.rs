@@ -8,7 +8,8 @@ use bytes::Bytes;
 use ovsdb::json::Document;
 use ovsdb_engine::{Transaction, Version};
 use ovsdb_server::database::{Answer, Database, Job, JobKey};
-use tokio::sync::oneshot;
+use ovsdb_cluster::replica::Place;
+use tokio::sync::{oneshot, watch};
 
 use crate::schemas::Side;
 use crate::transit_switches::{TransitSwitch, Wanted, plan};
@@ -65,6 +66,28 @@ impl SwitchKeeper {
         loop {
             tokio::time::sleep(self.every).await;
             self.round().await;
+        }
+    }
+
+    /// The same for a member of a cluster: only whoever leads does it.
+    pub async fn keep_as_leader(mut self, mut place: watch::Receiver<Place>) {
+        let mut started = false;
+        loop {
+            let leads = place.wait_for(|place| place.leading.is_some());
+            if leads.await.is_err() {
+                return;
+            }
+            if !started {
+                started = true;
+                self.start().await;
+            }
+            if !matches!(self.wanted, Wanted::Number { .. }) {
+                return;
+            }
+            tokio::time::sleep(self.every).await;
+            if place.borrow().leading.is_some() {
+                self.round().await;
+            }
         }
     }
 

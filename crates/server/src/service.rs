@@ -117,6 +117,15 @@ impl Service {
         Some(database)
     }
 
+    /// Takes a database away, and its row in `_Server`. All clients are to come back.
+    pub fn remove(&self, name: &str) {
+        self.databases.write().remove(name);
+        if let Err(error) = self.rows.set(&self.server, name, None) {
+            tracing::error!("{name}: cannot be taken out of _Server: {error}");
+        }
+        self.disconnect_all();
+    }
+
     /// Makes a database's row in `_Server` what it should be.
     pub fn set_status(&self, name: &str, status: &Status) -> Result<(), Error> {
         self.rows.set(&self.server, name, Some(status))

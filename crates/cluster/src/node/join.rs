@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::Inner;
+use super::{Events, Inner};
 use super::inbound::split;
 use super::serve::{End, RETRY};
 use crate::address::same_address;
@@ -30,7 +30,7 @@ impl Inner {
     pub(super) async fn join(
         self: &Arc<Self>,
         store: &Arc<Store>,
-        events: &mut mpsc::Receiver<Event>,
+        events: &mut Events,
     ) -> Result<(), End> {
         let remotes = self.report.lock().remotes.join(", ");
         tracing::info!(

@@ -108,6 +108,11 @@ impl Seeker {
         })
     }
 
+    /// The id that it introduces itself by.
+    pub fn server(&self) -> ServerId {
+        self.seeking.server
+    }
+
     /// The decision as it is now, which `status` shows.
     pub fn decision(&self) -> &Decision {
         self.founding.decision()

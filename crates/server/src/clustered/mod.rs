@@ -8,6 +8,7 @@ mod executing;
 mod flight;
 mod following;
 mod leading;
+mod operated;
 mod old_leader;
 mod ordering;
 mod passing;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use ovsdb::Uuid;
 use ovsdb_cluster::file::ClusterFile;
-use ovsdb_cluster::node::{Node, Settings, StartError};
+use ovsdb_cluster::node::{Connections, Node, Settings, StartError};
 use ovsdb_cluster::replica::Place;
 use ovsdb_log::FileSystem;
 use parking_lot::Mutex;
@@ -85,6 +86,7 @@ impl Clustered {
         file: ClusterFile,
         fs: Arc<dyn FileSystem>,
         settings: Settings,
+        connections: Option<Connections>,
     ) -> Result<Arc<Clustered>, StartError> {
         let identity = file.replayed().header.identity.clone();
         let (proposals, proposed) = mpsc::unbounded_channel();
@@ -111,7 +113,7 @@ impl Clustered {
             stop: CancellationToken::new(),
         });
         clustered.show(&Place::default(), identity.cluster_id);
-        let node = Node::start(file, fs, clustered.clone(), settings).await?;
+        let node = Node::start(file, fs, clustered.clone(), settings, connections).await?;
         let node = Arc::new(node);
         if clustered.node.set(node.clone()).is_err() {
             tracing::error!("{}: a member was started twice", clustered.name);

@@ -95,6 +95,7 @@ impl Member {
             wire: Default::default(),
             log: Default::default(),
             announcement: Announcement::new([OWN_MESSAGES, PRE_VOTE]),
+            also: Vec::new(),
         }
     }
 
@@ -107,6 +108,7 @@ impl Member {
             file,
             Arc::new(Disk),
             self.settings(),
+            None,
         );
         self.running = Some(clustered.await.expect("started"));
     }
