@@ -68,7 +68,8 @@ pub(super) struct World {
     arrivals: BTreeMap<(usize, usize), Time>,
     dice: u64,
     pub(super) clusters: Vec<Uuid>,
-    pub(super) founders: Vec<usize>,
+    /// Who has founded, and when.
+    pub(super) founders: Vec<(usize, Time)>,
 }
 
 fn address(node: usize) -> IpAddr {
@@ -164,7 +165,7 @@ impl World {
             Step::Founded(node, process) if self.nodes[node].process == process => {
                 let cluster = Uuid::from_u128(self.clusters.len() as u128 + 1);
                 self.clusters.push(cluster);
-                self.founders.push(node);
+                self.founders.push((node, self.now));
                 self.become_member(node, cluster);
             }
             Step::Admit(node, process) if self.nodes[node].process == process => self.admit(node),
