@@ -100,7 +100,11 @@ impl ClusterMember {
     }
 
     /// Looks for a cluster until there is one, or it is this node that founds it.
-    async fn find_cluster(&self, mut seeker: Seeker, own: OwnFile) -> anyhow::Result<Arc<Clustered>> {
+    async fn find_cluster(
+        &self,
+        mut seeker: Seeker,
+        own: OwnFile,
+    ) -> anyhow::Result<Arc<Clustered>> {
         let cluster = self.cluster.clone().context("no cluster is set")?;
         let side = self.side;
         let server = seeker.server();
@@ -189,7 +193,10 @@ impl ClusterMember {
         if self.side == Side::Northbound {
             let mut place = member.place();
             // There are contents as soon as somebody leads.
-            let leads = place.wait_for(|place| place.leading.is_some()).await.is_ok();
+            let leads = place
+                .wait_for(|place| place.leading.is_some())
+                .await
+                .is_ok();
             if leads && let Some(database) = member.database() {
                 let database = Arc::clone(database);
                 let switches = self.switches.clone();
@@ -263,7 +270,12 @@ impl ClusterMember {
                 return Ok(*file);
             }
             let making = MakerOf { side, cluster };
-            membership::start_over(making.now(), file.into_lock(), Aside::GivesWay, Uuid::new_v4())
+            membership::start_over(
+                making.now(),
+                file.into_lock(),
+                Aside::GivesWay,
+                Uuid::new_v4(),
+            )
         };
         let file = tokio::task::spawn_blocking(again).await??;
         self.take_into_use(file, None).await

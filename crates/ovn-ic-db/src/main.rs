@@ -4,8 +4,8 @@
 //! process, of which `run` opens two and `server_command` one with any databases.
 
 mod backup_copy;
-mod command_line;
 mod cluster_member;
+mod command_line;
 mod control_commands;
 mod databases;
 mod folders;

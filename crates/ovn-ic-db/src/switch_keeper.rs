@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ovsdb::Uuid;
 use bytes::Bytes;
+use ovsdb::Uuid;
 use ovsdb::json::Document;
+use ovsdb_cluster::replica::Place;
 use ovsdb_engine::{Transaction, Version};
 use ovsdb_server::database::{Answer, Database, Job, JobKey};
-use ovsdb_cluster::replica::Place;
 use tokio::sync::{oneshot, watch};
 
 use crate::schemas::Side;

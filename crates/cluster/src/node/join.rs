@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::{Events, Inner};
 use super::inbound::split;
 use super::serve::{End, RETRY};
+use super::{Events, Inner};
 use crate::address::same_address;
 use crate::contents::Contents;
 use crate::entry::{ServerId, Servers};

@@ -18,7 +18,7 @@ mod serve;
 mod stop;
 mod votes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -155,6 +155,8 @@ struct Inner {
     compaction: Compaction,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Servers that are being added, or wait for it.
+    adding: Mutex<BTreeSet<ServerId>>,
     /// Nothing more is proposed here: the leadership goes to another member.
     handing_over: AtomicBool,
     leaving: AtomicBool,
@@ -221,6 +223,7 @@ impl Node {
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),
+            adding: Mutex::default(),
             handing_over: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             wake: Notify::new(),

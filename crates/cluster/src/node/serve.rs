@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use openraft::async_runtime::WatchReceiver;
-use ovsdb_log::Lock;
 use super::life::Life;
 use super::place::Stranger;
 use super::{Events, Inner, chance};
 use crate::file::{ClusterFile, Store};
 use crate::wire::stream::{Closed, Event, Refusal};
+use openraft::async_runtime::WatchReceiver;
+use ovsdb_log::Lock;
 
 /// How often a file that failed is tried again, and how often others are asked again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
