@@ -1,0 +1,17 @@
+//! A cluster of real servers that can be hurt, writers and watchers that keep
+//! on meanwhile, and a checker that says afterwards whether anything is wrong.
+//!
+//! [`run`] starts a [`Cluster`] of Debian's `ovsdb-server`s, of ours, or of
+//! both, and keeps its files when the test fails. A [`workload`] of raw and
+//! real clients runs beside the faults; what it did is a [`history`], and
+//! [`check`] holds that against the contents of all members.
+
+pub mod guard;
+pub mod harness;
+pub mod network;
+pub mod node;
+pub mod status;
+
+pub use harness::{Cluster, Options, run};
+pub use network::Wiring;
+pub use node::{Kind, Manner};
