@@ -6,12 +6,23 @@
 //! real clients runs beside the faults; what it did is a [`history`], and
 //! [`check`] holds that against the contents of all members.
 
+pub mod check;
+pub mod ctl_writer;
+pub mod diary;
 pub mod guard;
 pub mod harness;
+pub mod history;
 pub mod network;
 pub mod node;
+pub mod rows;
+pub mod session;
 pub mod status;
+pub mod watcher;
+pub mod workload;
+pub mod writer;
 
 pub use harness::{Cluster, Options, run};
 pub use network::Wiring;
 pub use node::{Kind, Manner};
+pub use session::Aim;
+pub use workload::{Plan, Workload};
