@@ -9,6 +9,7 @@
 pub mod check;
 pub mod ctl_writer;
 pub mod diary;
+pub mod figures;
 pub mod guard;
 pub mod harness;
 pub mod history;
