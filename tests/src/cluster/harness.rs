@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +12,7 @@ use tempfile::TempDir;
 use super::network::{Network, Wiring};
 use super::node::{Kind, Manner, Node, Site};
 use super::status::{Status, announced};
-use crate::process::wait_for;
+use crate::process::{require, wait_for};
 use crate::world::interconnect::Side;
 
 /// How long a cluster may take for anything, elections and reconnections of a
@@ -51,8 +52,9 @@ pub struct Cluster {
     folder: Option<TempDir>,
 }
 
-/// Starts a cluster and hands it to a test. If that fails, by an error or a
-/// panic, the cluster's files and logs stay, and the error says where.
+/// Starts a cluster and hands it to a test, then kills it and lets
+/// `ovsdb-tool` check its files. If anything of that fails, by an error or a
+/// panic, the files and logs stay, and the error says where.
 ///
 /// # Errors
 /// Those of the test, and if the cluster does not start.
@@ -60,7 +62,8 @@ pub fn run<T>(options: &Options, test: impl FnOnce(&mut Cluster) -> Result<T>) -
     let mut cluster = Cluster::new(options)?;
     let outcome = cluster
         .found(&options.kinds)
-        .and_then(|()| test(&mut cluster));
+        .and_then(|()| test(&mut cluster))
+        .and_then(|value| cluster.check_files().map(|()| value));
     match outcome {
         Ok(value) => {
             cluster.discard()?;
@@ -284,6 +287,48 @@ impl Cluster {
             "{}: leaders {leaders:?}, terms {terms:?}",
             side.database()
         );
+        Ok(())
+    }
+
+    /// Waits until every working node knows just `count` servers, for both
+    /// databases.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn wait_for_servers(&self, count: usize) -> Result<()> {
+        let what = format!("a cluster of {count} servers");
+        wait_for(&what, PATIENCE, || {
+            let right = self.working().iter().all(|number| {
+                Side::BOTH.iter().all(|side| {
+                    let status = self.status(*number, *side);
+                    status.is_ok_and(|status| status.servers.len() == count)
+                })
+            });
+            Ok(right.then_some(()))
+        })
+    }
+
+    /// Kills all nodes and lets `ovsdb-tool check-cluster` compare their files.
+    ///
+    /// # Errors
+    /// With what it finds.
+    pub fn check_files(&mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            node.kill9()?;
+        }
+        for side in Side::BOTH {
+            let files = self.nodes.iter().map(|node| node.file(side));
+            let output = Command::new(require("ovsdb-tool", "openvswitch-common")?)
+                .arg("check-cluster")
+                .args(files.filter(|file| file.exists()))
+                .output()?;
+            ensure!(
+                output.status.success(),
+                "ovsdb-tool check-cluster: {}{}",
+                String::from_utf8_lossy(&output.stderr),
+                String::from_utf8_lossy(&output.stdout)
+            );
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -25,6 +25,21 @@ pub enum Kind {
     Reference,
     /// One `ovn-ic-db run`.
     Ours,
+}
+
+impl Kind {
+    /// The kind that `CLUSTER_KIND` names, `ours` or `reference`; without it,
+    /// ours. The reference is there to prove the tests.
+    ///
+    /// # Errors
+    /// If it names another.
+    pub fn under_test() -> Result<Self> {
+        match std::env::var("CLUSTER_KIND").as_deref() {
+            Err(_) | Ok("ours") => Ok(Self::Ours),
+            Ok("reference") => Ok(Self::Reference),
+            Ok(other) => bail!("CLUSTER_KIND={other}: neither ours nor reference"),
+        }
+    }
 }
 
 /// What a node does that has no files yet.

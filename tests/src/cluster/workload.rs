@@ -13,7 +13,7 @@ use super::check::{self, Violation};
 use super::ctl_writer::{self, CtlWriter};
 use super::diary::Diary;
 use super::harness::{Cluster, PATIENCE};
-use super::history::{Contents, Operation, Rows, longest_gap};
+use super::history::{Contents, Operation, Outcome, Rows, longest_gap};
 use super::rows::Tables;
 use super::session::{Aim, Search};
 use super::status::error_in;
@@ -66,6 +66,8 @@ impl Default for Plan {
 #[derive(Debug)]
 pub struct Workload {
     diary: Arc<Diary>,
+    /// Each writer's name and where it writes; `None` for real programs.
+    clients: Vec<(String, Option<Aim>)>,
     writers: Vec<JoinHandle<Result<()>>>,
     watching: Arc<AtomicBool>,
     watchers: Vec<(Side, Arc<Watcher>, JoinHandle<()>)>,
@@ -80,6 +82,24 @@ pub struct Report {
     pub resumed: usize,
     /// New monitors that had to begin anew.
     pub restarted: usize,
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = |fits: fn(&Outcome) -> bool| {
+            let outcomes = self.operations.iter().map(|operation| &operation.outcome);
+            outcomes.filter(|outcome| fits(outcome)).count()
+        };
+        write!(
+            f,
+            "{} acknowledged, {} refused, {} unknown; monitors went on {} times and began anew {} times",
+            count(|outcome| matches!(outcome, Outcome::Done)),
+            count(|outcome| matches!(outcome, Outcome::Refused(_))),
+            count(|outcome| matches!(outcome, Outcome::Unknown(_))),
+            self.resumed,
+            self.restarted
+        )
+    }
 }
 
 impl Workload {
@@ -105,7 +125,9 @@ impl Workload {
         }
         make(search(Side::Southbound, Aim::Leader), &counters)?;
         let mut threads = Vec::new();
-        for writer in writers {
+        let mut clients = Vec::new();
+        for (writer, aim) in writers.into_iter().zip(&plan.writers) {
+            clients.push((writer.name.clone(), Some(*aim)));
             let diary = Arc::clone(&diary);
             threads.push(std::thread::spawn(move || {
                 writer.write(&diary);
@@ -119,11 +141,13 @@ impl Workload {
                 remotes: cluster.remotes(Side::Northbound),
                 rest: plan.rest,
             };
+            clients.push((writer.name.clone(), None));
             let diary = Arc::clone(&diary);
             threads.push(std::thread::spawn(move || writer.write(&diary)));
         }
         let mut workload = Self {
             diary,
+            clients,
             writers: threads,
             watching: Arc::new(AtomicBool::new(true)),
             watchers: Vec::new(),
@@ -182,6 +206,25 @@ impl Workload {
                 .map(|operation| operation.known);
             Ok(right)
         })
+    }
+
+    /// Waits until every writer has got something done from now on, but for
+    /// those that are bound to nodes which do not work or are among `except`.
+    ///
+    /// # Errors
+    /// If one of them does not in time; says which.
+    pub fn wait_until_all_write(&self, cluster: &Cluster, except: &[usize]) -> Result<()> {
+        let now = self.now();
+        for (name, aim) in &self.clients {
+            if let Some(Aim::Member(node)) = aim
+                && (except.contains(node) || !cluster.node(*node).works())
+            {
+                continue;
+            }
+            self.wait_for_done(now, |client| client == name)
+                .with_context(|| format!("{name}, which writes at {aim:?}"))?;
+        }
+        Ok(())
     }
 
     /// The longest time without an acknowledgement between two moments, of
