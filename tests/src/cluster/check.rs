@@ -7,8 +7,34 @@ use std::time::Duration;
 
 use super::history::{Action, Contents, Operation, Outcome, Rows};
 
-/// One thing that must not be, in words.
-pub type Violation = String;
+/// One thing that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Violation {
+    /// A transaction was executed once more after it had taken effect, so that
+    /// it counts twice, or was refused although it is there. Debian's
+    /// `ovsdb-server` does that to the transactions of its clients that are
+    /// under way while the leadership changes.
+    Repeated(String),
+    /// Anything else, in words.
+    Wrong(String),
+}
+
+impl Violation {
+    /// Whether it is a transaction that was executed again.
+    #[must_use]
+    pub fn is_repetition(&self) -> bool {
+        matches!(self, Self::Repeated(_))
+    }
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Repeated(text) => write!(f, "executed again: {text}"),
+            Self::Wrong(text) => f.write_str(text),
+        }
+    }
+}
 
 /// Holds the operations of all clients against the contents of one member.
 ///
@@ -35,7 +61,8 @@ fn inserts(operations: &[Operation], names: &BTreeMap<String, usize>) -> Vec<Vio
             continue;
         };
         if !sent.insert(name) {
-            found.push(format!("{name} was sent twice: the workload is wrong"));
+            let text = format!("{name} was sent twice: the workload is wrong");
+            found.push(Violation::Wrong(text));
         }
         let count = names.get(name).copied().unwrap_or(0);
         let right = match &operation.outcome {
@@ -44,12 +71,20 @@ fn inserts(operations: &[Operation], names: &BTreeMap<String, usize>) -> Vec<Vio
             Outcome::Unknown(_) => count <= 1,
         };
         if !right {
-            found.push(format!("{name} is there {count} times: {operation:?}"));
+            let text = format!("{name} is there {count} times: {operation:?}");
+            // Its name was refused because it is there itself.
+            let itself = Outcome::Refused("constraint violation".into());
+            found.push(if count == 1 && operation.outcome == itself {
+                Violation::Repeated(text)
+            } else {
+                Violation::Wrong(text)
+            });
         }
     }
     let ours = names.keys().filter(|name| name.starts_with(NAME_PREFIX));
     for name in ours.filter(|name| !sent.contains(name)) {
-        found.push(format!("{name} is there and was never sent"));
+        let text = format!("{name} is there and was never sent");
+        found.push(Violation::Wrong(text));
     }
     found
 }
@@ -71,27 +106,35 @@ fn additions(operations: &[Operation], counters: &BTreeMap<String, i64>) -> Vec<
         .into_iter()
         .filter_map(|(counter, (least, most))| {
             let value = counters.get(counter).copied();
-            let right = value.is_some_and(|value| (least..=most).contains(&value));
-            (!right).then(|| format!("{counter} is {value:?}, not from {least} to {most}"))
+            let text = format!("{counter} is {value:?}, not from {least} to {most}");
+            match value {
+                Some(value) if (least..=most).contains(&value) => None,
+                Some(value) if value > most => Some(Violation::Repeated(text)),
+                _ => Some(Violation::Wrong(text)),
+            }
         })
         .collect()
 }
 
 fn steps(operations: &[Operation], counters: &BTreeMap<String, i64>) -> Vec<Violation> {
-    // For each counter, those that may have taken it from each value.
-    let mut chains: BTreeMap<&String, BTreeMap<i64, Vec<&Operation>>> = BTreeMap::new();
+    // For each counter, those that may have taken it from each value, and
+    // those that say that they have not.
+    type Chain<'a> = BTreeMap<i64, Vec<&'a Operation>>;
+    let mut chains: BTreeMap<&String, (Chain<'_>, Chain<'_>)> = BTreeMap::new();
     for operation in operations {
         if let Action::Step { counter, from } = &operation.action {
-            let chain = chains.entry(counter).or_default();
-            if !matches!(operation.outcome, Outcome::Refused(_)) {
-                chain.entry(*from).or_default().push(operation);
-            }
+            let (links, refusals) = chains.entry(counter).or_default();
+            let chain = match operation.outcome {
+                Outcome::Refused(_) => refusals,
+                Outcome::Done | Outcome::Unknown(_) => links,
+            };
+            chain.entry(*from).or_default().push(operation);
         }
     }
     let mut found = Vec::new();
-    for (counter, chain) in chains {
+    for (counter, (chain, refusals)) in chains {
         let Some(value) = counters.get(counter).copied() else {
-            found.push(format!("{counter} is not there"));
+            found.push(Violation::Wrong(format!("{counter} is not there")));
             continue;
         };
         let mut latest_start = Duration::ZERO;
@@ -99,19 +142,22 @@ fn steps(operations: &[Operation], counters: &BTreeMap<String, i64>) -> Vec<Viol
             let links = chain.get(&from).map(Vec::as_slice).unwrap_or_default();
             let done: Vec<&&Operation> = links.iter().filter(|link| link.is_done()).collect();
             if links.is_empty() {
-                found.push(format!(
-                    "nobody took {counter} from {from}, and it is {value}"
-                ));
+                let text = format!("nobody took {counter} from {from}, and it is {value}");
+                found.push(match refusals.get(&from) {
+                    Some(refused) => Violation::Repeated(format!("{text}: {refused:?}")),
+                    None => Violation::Wrong(text),
+                });
             }
             if done.len() > 1 {
-                found.push(format!("{counter} was taken from {from} twice: {done:?}"));
+                let text = format!("{counter} was taken from {from} twice: {done:?}");
+                found.push(Violation::Wrong(text));
             }
             if let [link] = done[..]
                 && link.known < latest_start
             {
-                found.push(format!(
-                    "{counter}: {link:?} came after one that began at {latest_start:?}"
-                ));
+                let text =
+                    format!("{counter}: {link:?} came after one that began at {latest_start:?}");
+                found.push(Violation::Wrong(text));
             }
             // Whichever of these it was, it began no earlier than the first.
             let candidates = if done.is_empty() {
@@ -123,9 +169,8 @@ fn steps(operations: &[Operation], counters: &BTreeMap<String, i64>) -> Vec<Viol
         }
         for (from, links) in chain.range(value..) {
             if links.iter().any(|link| link.is_done()) {
-                found.push(format!(
-                    "{counter} was taken from {from}, and is {value}: {links:?}"
-                ));
+                let text = format!("{counter} was taken from {from}, and is {value}: {links:?}");
+                found.push(Violation::Wrong(text));
             }
         }
     }
@@ -141,15 +186,14 @@ pub fn between(what: &str, view: &Rows, contents: &Rows) -> Vec<Violation> {
     for key in keys {
         let (seen, there) = (view.get(key), contents.get(key));
         if seen != there {
-            found.push(format!(
-                "{what}: {key:?} is {seen:?} and should be {there:?}"
-            ));
+            let text = format!("{what}: {key:?} is {seen:?} and should be {there:?}");
+            found.push(Violation::Wrong(text));
         }
     }
     let more = found.len().saturating_sub(SHOWN);
     found.truncate(SHOWN);
     if more > 0 {
-        found.push(format!("{what}: and {more} more rows"));
+        found.push(Violation::Wrong(format!("{what}: and {more} more rows")));
     }
     found
 }
@@ -236,9 +280,10 @@ mod tests {
         lie(&mut operations, &mut contents);
         let found = against_contents(&operations, &contents);
         assert!(
-            found.len() == 1 && found[0].contains(text),
+            found.len() == 1 && found[0].to_string().contains(text),
             "{text}: {found:?}"
         );
+        assert_eq!(found[0].is_repetition(), text.starts_with("executed again"));
     }
 
     #[test]
@@ -255,6 +300,11 @@ mod tests {
         planted("row-4 is there 1 times", |_, contents| {
             contents.names.insert("row-4".into(), 1);
         });
+        planted("executed again: row-6 is there", |operations, contents| {
+            let itself = Outcome::Refused("constraint violation".into());
+            operations.push(insert("row-6", itself));
+            contents.names.insert("row-6".into(), 1);
+        });
         planted("row-5 is there and was never sent", |_, contents| {
             contents.names.insert("row-5".into(), 1);
         });
@@ -265,11 +315,12 @@ mod tests {
 
     #[test]
     fn counters_that_are_off_are_found() {
-        for value in [1, 4] {
-            planted("not from 2 to 3", |_, contents| {
-                contents.counters.insert("a".into(), value);
-            });
-        }
+        planted("a is Some(1), not from 2 to 3", |_, contents| {
+            contents.counters.insert("a".into(), 1);
+        });
+        planted("executed again: a is Some(4), not", |_, contents| {
+            contents.counters.insert("a".into(), 4);
+        });
         planted("a is None", |_, contents| {
             contents.counters.remove("a");
         });
@@ -286,6 +337,13 @@ mod tests {
         planted("nobody took s from 4", |_, contents| {
             contents.counters.insert("s".into(), 5);
         });
+        planted(
+            "executed again: nobody took s from 4",
+            |operations, contents| {
+                operations.push(step(4, refused(), 60, 70));
+                contents.counters.insert("s".into(), 5);
+            },
+        );
         planted("s was taken from 2 twice", |operations, _| {
             operations.push(step(2, Outcome::Done, 41, 51));
         });
@@ -317,7 +375,7 @@ mod tests {
         let many: Vec<(&str, i64)> = many.iter().map(|(uuid, n)| (&uuid[..], *n)).collect();
         let found = between("w", &rows(&many), &Rows::new());
         assert!(
-            found.len() == 6 && found[5].contains("25 more"),
+            found.len() == 6 && found[5].to_string().contains("25 more"),
             "{found:?}"
         );
     }

@@ -42,7 +42,8 @@ impl Options {
     }
 }
 
-/// A cluster of nodes, numbered from 0. Dropping it kills them. Its files stay
+/// A cluster of nodes, numbered from 0, with spare ones at the end. Dropping it
+/// kills them. Its files stay
 /// unless [`Cluster::discard`] was called.
 #[derive(Debug)]
 pub struct Cluster {
@@ -82,35 +83,32 @@ impl Cluster {
     /// # Errors
     /// If the network or the folders cannot be made.
     pub fn new(options: &Options) -> Result<Self> {
-        let count = options.kinds.len();
-        let network = Network::make(options.wiring, count + options.spare)?;
+        let (count, all) = (options.kinds.len(), options.kinds.len() + options.spare);
+        let network = Network::make(options.wiring, all)?;
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
-        let mut cluster = Self {
-            nodes: Vec::new(),
+        let nodes = (0..all).map(|number| {
+            let place = folder.path().join(number.to_string());
+            Node::new(number, place, network.at_node(number))
+        });
+        Ok(Self {
+            nodes: nodes.collect::<Result<_>>()?,
             site: Site {
-                addresses: Vec::new(),
+                addresses: (0..count).map(|number| network.address(number)).collect(),
                 ports: network.ports(),
             },
             network,
             folder: Some(folder),
-        };
-        for _ in 0..count {
-            cluster.add_node()?;
-        }
-        Ok(cluster)
+        })
     }
 
-    /// Adds a node without files, not started, and gives its number. The
-    /// network must have room for it ([`Options::spare`]).
+    /// Tells all nodes that start from now on of a spare one, and gives its
+    /// number.
     ///
     /// # Errors
-    /// If its folders cannot be made.
+    /// If there is none left ([`Options::spare`]).
     pub fn add_node(&mut self) -> Result<usize> {
-        let number = self.nodes.len();
-        let folder = self.folder.as_ref().context("discarded")?.path();
-        let at = self.network.at_node(number);
-        let node = Node::new(number, folder.join(number.to_string()), at)?;
-        self.nodes.push(node);
+        let number = self.site.addresses.len();
+        ensure!(number < self.nodes.len(), "no spare node is left");
         self.site.addresses.push(self.network.address(number));
         Ok(number)
     }
@@ -131,10 +129,10 @@ impl Cluster {
         self.wait_until_whole().context("a new cluster")
     }
 
-    /// How many nodes there are.
+    /// How many nodes there are, those that are spare left out.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.nodes.len()
+        self.site.addresses.len()
     }
 
     /// A node.
@@ -168,7 +166,7 @@ impl Cluster {
     /// # Errors
     /// If it does not start.
     pub fn start_as(&mut self, number: usize, kind: Kind) -> Result<()> {
-        let other = (0..self.nodes.len()).find(|other| *other != number);
+        let other = (0..self.size()).find(|other| *other != number);
         let manner = Manner::Join(other.unwrap_or(number));
         self.nodes[number].start(kind, &self.site, manner)
     }
@@ -187,22 +185,23 @@ impl Cluster {
             .collect()
     }
 
-    /// The sockets of all nodes for clients of one side, in order.
+    /// The sockets of all nodes, spare ones too, for clients of one side, in
+    /// order.
     #[must_use]
     pub fn sockets(&self, side: Side) -> Vec<PathBuf> {
         self.nodes.iter().map(|node| node.socket(side)).collect()
     }
 
-    /// What clients in the network take for `--db`: a comma list of TCP
-    /// addresses.
+    /// What clients in the network take for `--db`: a comma list of the TCP
+    /// addresses of all nodes, spare ones too.
     #[must_use]
     pub fn remotes(&self, side: Side) -> String {
         let port = match side {
             Side::Northbound => self.site.ports.northbound,
             Side::Southbound => self.site.ports.southbound,
         };
-        let remotes = self.site.addresses.iter();
-        let remotes: Vec<String> = remotes.map(|ip| format!("tcp:{ip}:{port}")).collect();
+        let all = (0..self.nodes.len()).map(|number| self.network.address(number));
+        let remotes: Vec<String> = all.map(|ip| format!("tcp:{ip}:{port}")).collect();
         remotes.join(",")
     }
 
@@ -296,13 +295,20 @@ impl Cluster {
     /// # Errors
     /// If that takes too long.
     pub fn wait_for_servers(&self, count: usize) -> Result<()> {
-        let what = format!("a cluster of {count} servers");
+        let mut working = self.working().into_iter();
+        working.try_for_each(|number| self.wait_for_servers_at(number, count))
+    }
+
+    /// Waits until one node knows just `count` servers, for both databases.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn wait_for_servers_at(&self, number: usize, count: usize) -> Result<()> {
+        let what = format!("{count} servers, as node {number} has it");
         wait_for(&what, PATIENCE, || {
-            let right = self.working().iter().all(|number| {
-                Side::BOTH.iter().all(|side| {
-                    let status = self.status(*number, *side);
-                    status.is_ok_and(|status| status.servers.len() == count)
-                })
+            let right = Side::BOTH.iter().all(|side| {
+                let status = self.status(number, *side);
+                status.is_ok_and(|status| status.servers.len() == count)
             });
             Ok(right.then_some(()))
         })

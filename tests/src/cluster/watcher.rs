@@ -67,7 +67,7 @@ impl Watcher {
                 && let Err(error) = self.session(client, search.side().database(), &go_on)
                 && error.is::<Impossible>()
             {
-                diary.complain(format!("{}: {error:#}", self.name));
+                diary.complain(Violation::Wrong(format!("{}: {error:#}", self.name)));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -147,10 +147,9 @@ impl Watcher {
             .filter(|key| !contents.contains_key(key))
             .collect();
         if !gone.is_empty() {
-            found.push(format!(
-                "{}: saw rows that were never committed: {gone:?}",
-                self.name
-            ));
+            let name = &self.name;
+            let text = format!("{name}: saw rows that were never committed: {gone:?}");
+            found.push(Violation::Wrong(text));
         }
         found
     }
@@ -204,7 +203,7 @@ mod tests {
         watcher.view().rows.clone_from(&contents);
         let found = watcher.violations(&contents);
         assert!(
-            found.len() == 1 && found[0].contains("never committed"),
+            found.len() == 1 && found[0].to_string().contains("never committed"),
             "{found:?}"
         );
         contents.insert(

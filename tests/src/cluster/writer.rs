@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::check::NAME_PREFIX;
+use super::check::{NAME_PREFIX, Violation};
 use super::diary::Diary;
 use super::history::{Action, Contents, Outcome, Rows};
 use super::session::Search;
@@ -158,10 +158,8 @@ impl Writer {
         let results = client.transact(self.search.side().database(), &[select])?;
         let rows = results[0]["rows"].as_array().context("rows")?;
         if rows.len() != 1 {
-            diary.complain(format!(
-                "{} does not see its own {name}: {rows:?}",
-                self.name
-            ));
+            let text = format!("{} does not see its own {name}: {rows:?}", self.name);
+            diary.complain(Violation::Wrong(text));
         }
         Ok(())
     }
