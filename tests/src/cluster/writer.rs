@@ -110,7 +110,7 @@ impl Writer {
             if broken {
                 break;
             }
-            if done && *number % 16 == 0 {
+            if done && number.is_multiple_of(16) {
                 self.read_own(client, &action, diary)?;
             }
             std::thread::sleep(self.rest);
