@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use ovn_ic_db_tests::cluster::network::slow::Pace;
 use ovn_ic_db_tests::cluster::status::announced;
-use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::cluster::{Aim, Cluster, Kind, Options, Plan, Wiring, Workload, run};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
 
@@ -13,9 +14,13 @@ use ovn_ic_db_tests::world::interconnect::Side;
 const NEWS: Duration = Duration::from_secs(10);
 
 fn under_workload(test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
+    under(&Plan::default(), test)
+}
+
+fn under(plan: &Plan, test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
     let options = Options::three(Kind::under_test()?, Wiring::Namespaces);
     run(&options, |cluster| {
-        let workload = Workload::start(cluster, &Plan::default())?;
+        let workload = Workload::start(cluster, plan)?;
         workload.wait_until_all_write(cluster, &[])?;
         test(cluster, &workload)?;
         cluster.network().links()?.mend_all()?;
@@ -116,5 +121,37 @@ fn a_link_flaps() -> Result<()> {
             std::thread::sleep(Duration::from_millis(80));
         }
         workload.wait_until_all_write(cluster, &[])
+    })
+}
+
+/// Far apart: 10 ms each way and more, and now and then a piece that is lost
+/// and sent again 300 ms later. Everybody writes. There are few writers, as on
+/// the reference those at a follower starve while others write.
+#[test]
+fn links_are_slow_and_lossy() -> Result<()> {
+    let plan = Plan {
+        writers: vec![Aim::Member(0), Aim::Member(1), Aim::Member(2)],
+        rest: Duration::from_millis(200),
+        patience: Duration::from_secs(5),
+        ..Plan::default()
+    };
+    under(&plan, |cluster, workload| {
+        let links = cluster.network().links()?;
+        links.put_relay_between()?;
+        links.slow_down(Pace {
+            delay: Duration::from_millis(10),
+            jitter: Duration::from_millis(5),
+            stalls: 10,
+            stall: Duration::from_millis(300),
+        })?;
+        cluster.wait_until_whole()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        workload.wait_for_progress(50)?;
+        let first = leader(cluster)?;
+        cluster.node_mut(first).kill9()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        cluster.start(first)?;
+        cluster.wait_until_whole()?;
+        cluster.network().links()?.slow_down(Pace::default())
     })
 }

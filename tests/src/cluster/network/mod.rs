@@ -2,6 +2,7 @@
 
 mod loopback;
 mod namespaces;
+pub mod slow;
 
 use std::ffi::OsString;
 use std::net::IpAddr;

@@ -12,10 +12,12 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 
+use super::USUAL;
+use super::slow::{Order, Pace, SlowLinks};
 use crate::cluster::guard;
 use crate::process::require;
 
@@ -25,6 +27,7 @@ pub struct Namespaces {
     router: Holder,
     nodes: Vec<Holder>,
     cut: Mutex<BTreeSet<(usize, usize)>>,
+    slow: OnceLock<SlowLinks>,
 }
 
 /// A process that keeps a namespace alive.
@@ -51,6 +54,7 @@ impl Namespaces {
             router,
             nodes: Vec::new(),
             cut: Mutex::default(),
+            slow: OnceLock::new(),
         };
         for number in 0..nodes {
             made.add(number)?;
@@ -143,6 +147,48 @@ impl Namespaces {
             .map(|(from, to)| rule("del", *from, *to))
             .collect();
         self.router.ip(&lines)
+    }
+
+    /// From now on, what nodes dial at the peers' ports of each other goes
+    /// through a relay that can be slow. Connections that exist end.
+    ///
+    /// # Errors
+    /// If the relay does not start, or the system refuses.
+    pub fn put_relay_between(&self) -> Result<()> {
+        let ports = [USUAL.northbound_raft, USUAL.southbound_raft];
+        let relay = SlowLinks::start(self.at_router(), &ports)?;
+        ensure!(self.slow.set(relay).is_ok(), "there is a relay already");
+        let mut lines = "route add local default dev lo table 100\n".to_owned();
+        for (from, to) in self.pairs() {
+            let (source, target) = (Self::address(from), Self::address(to));
+            lines +=
+                &format!("rule add from {source} to {target} iif node{from} prio 20 lookup 100\n");
+        }
+        self.router.ip(&lines)
+    }
+
+    /// Makes every direction of every link as slow as `pace` says. There must
+    /// be a relay ([`Namespaces::put_relay_between`]).
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn slow_down(&self, pace: Pace) -> Result<()> {
+        let relay = self.slow.get().context("there is no relay")?;
+        self.pairs().into_iter().try_for_each(|(from, to)| {
+            relay.tell(&Order {
+                from: Self::address(from),
+                to: Self::address(to),
+                pace,
+            })
+        })
+    }
+
+    fn pairs(&self) -> Vec<(usize, usize)> {
+        let all = 0..self.nodes.len();
+        all.clone()
+            .flat_map(|from| all.clone().map(move |to| (from, to)))
+            .filter(|(from, to)| from != to)
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<(usize, usize)>> {
