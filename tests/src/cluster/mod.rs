@@ -18,6 +18,7 @@ pub mod node;
 pub mod rows;
 pub mod session;
 pub mod status;
+pub mod storm;
 pub mod watcher;
 pub mod workload;
 pub mod writer;
