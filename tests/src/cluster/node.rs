@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
 use super::guard;
@@ -162,6 +162,8 @@ impl Node {
     fn daemon(&self, program: PathBuf, arguments: Vec<OsString>, output: &str) -> Result<Daemon> {
         let mut line = self.at.clone();
         line.extend(guard::leash());
+        // A file at its limit is an error of the write, not the end.
+        line.extend(["env", "--ignore-signal=XFSZ", "--"].map(OsString::from));
         line.push(program.into());
         line.extend(arguments);
         let first = require(&line.remove(0).to_string_lossy(), "util-linux")?;
@@ -325,6 +327,40 @@ impl Node {
         self.daemons
             .iter()
             .try_for_each(|daemon| daemon.signal(signal))
+    }
+
+    /// Lets no file of its running programs grow beyond the size of the larger
+    /// of their databases, as a full disk would: writes fail (`EFBIG`).
+    ///
+    /// # Errors
+    /// If it does not run, or the system refuses.
+    pub fn fill_disk(&self) -> Result<()> {
+        let mut size = 0;
+        for side in Side::BOTH {
+            size = fs::metadata(self.file(side))?.len().max(size);
+        }
+        self.limit_files(Some(size))
+    }
+
+    /// Makes room again after [`Node::fill_disk`].
+    ///
+    /// # Errors
+    /// If it does not run, or the system refuses.
+    pub fn free_disk(&self) -> Result<()> {
+        self.limit_files(None)
+    }
+
+    fn limit_files(&self, size: Option<u64>) -> Result<()> {
+        ensure!(self.runs(), "node {} does not run", self.number);
+        for pid in self.pids() {
+            let pid = Pid::from_raw(pid.try_into()?);
+            let limit = Rlimit {
+                current: size,
+                maximum: None,
+            };
+            prlimit(pid, Resource::Fsize, limit)?;
+        }
+        Ok(())
     }
 
     /// Fails if one of its programs should run and has ended, with its last

@@ -73,7 +73,16 @@ pub struct Workload {
     watching: Arc<AtomicBool>,
     /// There is, or was at the start, a member that repeats transactions.
     forgiving: bool,
-    watchers: Vec<(Side, Arc<Watcher>, JoinHandle<()>)>,
+    watchers: Vec<Watching>,
+}
+
+/// A watcher at work.
+#[derive(Debug)]
+struct Watching {
+    side: Side,
+    aim: Aim,
+    watcher: Arc<Watcher>,
+    thread: JoinHandle<()>,
 }
 
 /// What clients did and saw.
@@ -178,7 +187,12 @@ impl Workload {
                 watcher.watch(search, &diary, || watching.load(Ordering::Relaxed));
             })
         };
-        self.watchers.push((side, watcher, thread));
+        self.watchers.push(Watching {
+            side,
+            aim,
+            watcher,
+            thread,
+        });
     }
 
     /// Time since the start, on the clock of the history.
@@ -264,7 +278,10 @@ impl Workload {
         }
         self.watching.store(false, Ordering::Relaxed);
         let (mut resumed, mut restarted) = (0, 0);
-        for (_, watcher, thread) in self.watchers.drain(..) {
+        for Watching {
+            watcher, thread, ..
+        } in self.watchers.drain(..)
+        {
             thread.join().map_err(|_| anyhow!("a watcher panicked"))?;
             resumed += watcher.view().resumed;
             restarted += watcher.view().restarted;
@@ -299,7 +316,17 @@ impl Workload {
             .collect();
         let mut found = check::against_contents(&own, &digest(&rows));
         let until = Instant::now() + PATIENCE;
-        for (_, watcher, _) in self.watchers.iter().filter(|(of, ..)| *of == side) {
+        for watching in self
+            .watchers
+            .iter()
+            .filter(|watching| watching.side == side)
+        {
+            let watcher = &watching.watcher;
+            if let Aim::Member(node) = watching.aim
+                && !cluster.node(node).works()
+            {
+                continue;
+            }
             let left = until.saturating_duration_since(Instant::now());
             let reached = wait_for("a watcher's view", left, || {
                 Ok((watcher.view().rows == rows).then_some(()))
