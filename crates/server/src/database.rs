@@ -11,7 +11,7 @@ use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Vers
 use parking_lot::Mutex;
 
 use crate::locks::SessionId;
-use crate::ordering::{Done, Ordering, Proposal};
+use crate::ordering::{Done, Ordering, Proposal, Work};
 
 /// Names a job: the session that asks, and a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,6 +137,12 @@ impl Database {
         self.work();
     }
 
+    /// The same, for a caller that can do I/O: it may get work to do, at once and without a lock.
+    pub fn submit_here(&self, job: Job) -> Option<Work> {
+        self.queue.lock().push_back(job);
+        self.work_on(true)
+    }
+
     /// Tries a blocked job again, as it has timed out.
     pub fn retry(&self, key: JobKey) {
         let mut writer = self.writer.lock();
@@ -146,7 +152,7 @@ impl Database {
             && !writer.converting
         {
             let job = writer.blocked.swap_remove(place);
-            self.execute(&mut writer, Attempt::again(job));
+            self.execute(&mut writer, Attempt::again(job), false);
         }
         drop(writer);
         self.work();
@@ -164,20 +170,27 @@ impl Database {
     }
 
     fn work(&self) {
+        self.work_on(false);
+    }
+
+    /// Works the queue off; `does_io` if the caller can do I/O for what it executes.
+    fn work_on(&self, does_io: bool) -> Option<Work> {
+        let mut work = None;
         loop {
             let Some(mut writer) = self.writer.try_lock() else {
                 // Whoever holds it looks at the queue again after letting go.
-                return;
+                return work;
             };
             if writer.converting {
-                return;
+                return work;
             }
             while let Some(job) = self.next_job() {
-                self.execute(&mut writer, Attempt { job, first: true });
+                let more = self.execute(&mut writer, Attempt { job, first: true }, does_io);
+                work = work.or(more);
             }
             drop(writer);
             if self.queue.lock().is_empty() {
-                return;
+                return work;
             }
         }
     }
@@ -187,10 +200,12 @@ impl Database {
     }
 
     /// Executes a job, and then the blocked jobs that its changes may have released, and so on.
-    fn execute(&self, writer: &mut Writer, attempt: Attempt) {
+    fn execute(&self, writer: &mut Writer, attempt: Attempt, does_io: bool) -> Option<Work> {
+        let mut work = None;
         let mut ready = VecDeque::from([attempt]);
         while let Some(attempt) = ready.pop_front() {
-            let changed = self.execute_one(writer, attempt);
+            let (changed, more) = self.execute_one(writer, attempt, does_io);
+            work = work.or(more);
             if changed.is_empty() || writer.blocked.is_empty() {
                 continue;
             }
@@ -203,14 +218,20 @@ impl Database {
             writer.blocked = still_blocked;
             ready.extend(released.into_iter().map(Attempt::again));
         }
+        work
     }
 
     /// Executes a job once; returns the tables that it has changed.
-    fn execute_one(&self, writer: &mut Writer, attempt: Attempt) -> Vec<TableId> {
+    fn execute_one(
+        &self,
+        writer: &mut Writer,
+        attempt: Attempt,
+        does_io: bool,
+    ) -> (Vec<TableId>, Option<Work>) {
         let Attempt { job, first } = attempt;
         if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {
             job.answer.canceled();
-            return Vec::new();
+            return (Vec::new(), None);
         }
         let elapsed = job.arrived.elapsed().as_millis();
         let mut context = Context {
@@ -225,7 +246,7 @@ impl Database {
                     job.answer.blocked(timeout);
                 }
                 writer.blocked.push(job);
-                Vec::new()
+                (Vec::new(), None)
             }
             Outcome::Done {
                 version,
@@ -244,7 +265,7 @@ impl Database {
                 let database = self.itself.clone();
                 let era = writer.era;
                 let proposed = commit.clone();
-                self.ordering.propose(Proposal {
+                let proposal = Proposal {
                     commit,
                     comment,
                     durable,
@@ -265,8 +286,12 @@ impl Database {
                         }
                         answer.done(reply.finish());
                     }),
-                });
-                changed
+                };
+                if does_io {
+                    return (changed, self.ordering.propose_here(proposal));
+                }
+                self.ordering.propose(proposal);
+                (changed, None)
             }
         }
     }
@@ -357,7 +382,7 @@ impl Database {
         } else {
             done(result);
             for job in std::mem::take(&mut writer.blocked) {
-                self.execute(&mut writer, Attempt::again(job));
+                self.execute(&mut writer, Attempt::again(job), false);
             }
         }
         drop(writer);

@@ -35,7 +35,11 @@ pub(crate) struct Groups {
 impl Groups {
     /// Says that there is a new committed version.
     pub(crate) fn notify(&self) {
-        self.news.notify_one();
+        // Whoever joins behind this look finds that version to begin with.
+        let members = self.members.try_lock();
+        if members.is_none_or(|members| !members.is_empty()) {
+            self.news.notify_one();
+        }
     }
 
     /// Joins the group of a monitor of a schema. `number` tells a session's subscriptions apart.
