@@ -10,7 +10,7 @@ use crate::compact::{Built, Compaction};
 use crate::turn::Turn;
 use crate::{LogError, RecordBuffer};
 
-/// After so many rounds of one batch each, with nothing behind it, a writer seems to be alone.
+/// After so many rounds of one batch each, a writer seems to be alone.
 const ALONE: u32 = 4;
 
 /// Told once whether a batch is in the file (and on disk, where that was asked for).
@@ -70,7 +70,7 @@ struct State {
     wanted: bool,
     /// The thread that commits in a turn.
     turn_of: Option<ThreadId>,
-    /// How many rounds in a row had one batch, and nothing behind it.
+    /// How many rounds in a row had one batch, or one in a turn with nothing behind it.
     lone_rounds: u32,
     /// The log's thread waits for more, or for something urgent.
     lingering: bool,
@@ -199,7 +199,6 @@ impl Queue {
         into: &mut VecDeque<Item>,
     ) -> (Box<Committer>, bool) {
         let mut state = self.state();
-        let crowded = !state.items.is_empty();
         while state.items.is_empty() && !state.closed {
             let patience = committer.patience();
             state.idle = Some(committer);
@@ -218,7 +217,7 @@ impl Queue {
         }
         match state.items.len() {
             0 => {}
-            1 if !crowded => state.lone_rounds = state.lone_rounds.saturating_add(1),
+            1 => state.lone_rounds = state.lone_rounds.saturating_add(1),
             _ => state.lone_rounds = 0,
         }
         if !self.linger.is_zero()
