@@ -73,7 +73,7 @@ impl Writer {
         number
     }
 
-    fn proposal(&mut self, operations: &str) -> (Proposal, u32) {
+    pub fn proposal(&mut self, operations: &str) -> (Proposal, u32) {
         let (version, commit, durable, comment) = execute(&self.head, operations);
         self.head = version;
         let (done, number) = self.done();
