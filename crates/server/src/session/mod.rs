@@ -16,7 +16,7 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 
 use crate::locks::SessionId;
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN, UPDATES};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
 use crate::service::Service;
@@ -238,7 +238,7 @@ impl Session {
                 break;
             }
         }
-        if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
+        if self.mailbox.has_updates() && self.outbox.len() < HIGH_WATER {
             self.flush_monitors()?;
         }
         self.send()?;
@@ -411,9 +411,6 @@ impl Session {
             }
         }
         let flags = self.mailbox.flags();
-        if flags & UPDATES != 0 {
-            self.monitors.have_news();
-        }
         if flags & CONVERSION != 0 {
             self.after_conversion()?;
         }
