@@ -16,7 +16,7 @@ use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Vers
 use parking_lot::Mutex;
 
 use crate::locks::SessionId;
-use crate::ordering::{Done, Ordering, Proposal};
+use crate::ordering::{Done, Ordering, Proposal, Work};
 
 /// Names a job: the session that asks, and a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -173,6 +173,12 @@ impl Database {
         self.work();
     }
 
+    /// The same, for a caller that can do I/O: it may get work to do, at once and without a lock.
+    pub fn submit_here(&self, job: Job) -> Option<Work> {
+        self.queue.lock().push_back(job);
+        self.work_on(true)
+    }
+
     /// Tries a blocked job again, as it has timed out.
     pub fn retry(&self, key: JobKey) {
         let mut writer = self.writer.lock();
@@ -182,7 +188,7 @@ impl Database {
             && !writer.converting
         {
             let job = writer.blocked.swap_remove(place);
-            self.execute(&mut writer, Attempt::again(job));
+            self.execute(&mut writer, Attempt::again(job), false);
         }
         drop(writer);
         self.work();
@@ -200,20 +206,27 @@ impl Database {
     }
 
     fn work(&self) {
+        self.work_on(false);
+    }
+
+    /// Works the queue off; `does_io` if the caller can do I/O for what it executes.
+    fn work_on(&self, does_io: bool) -> Option<Work> {
+        let mut work = None;
         loop {
             let Some(mut writer) = self.writer.try_lock() else {
                 // Whoever holds it looks at the queue again after letting go.
-                return;
+                return work;
             };
             if writer.converting || writer.route == Route::Nowhere {
-                return;
+                return work;
             }
             while let Some(job) = self.next_job() {
-                self.execute(&mut writer, Attempt { job, first: true });
+                let more = self.execute(&mut writer, Attempt { job, first: true }, does_io);
+                work = work.or(more);
             }
             drop(writer);
             if self.queue.lock().is_empty() && self.returned.lock().is_empty() {
-                return;
+                return work;
             }
         }
     }
@@ -224,10 +237,12 @@ impl Database {
     }
 
     /// Executes a job, and then the blocked jobs that its changes may have released, and so on.
-    fn execute(&self, writer: &mut Writer, attempt: Attempt) {
+    fn execute(&self, writer: &mut Writer, attempt: Attempt, does_io: bool) -> Option<Work> {
+        let mut work = None;
         let mut ready = VecDeque::from([attempt]);
         while let Some(attempt) = ready.pop_front() {
-            let changed = self.execute_one(writer, attempt);
+            let (changed, more) = self.execute_one(writer, attempt, does_io);
+            work = work.or(more);
             if changed.is_empty() || writer.blocked.is_empty() {
                 continue;
             }
@@ -240,28 +255,34 @@ impl Database {
             writer.blocked = still_blocked;
             ready.extend(released.into_iter().map(Attempt::again));
         }
+        work
     }
 
     /// Executes a job once; returns the tables that it has changed.
-    fn execute_one(&self, writer: &mut Writer, attempt: Attempt) -> Vec<TableId> {
+    fn execute_one(
+        &self,
+        writer: &mut Writer,
+        attempt: Attempt,
+        does_io: bool,
+    ) -> (Vec<TableId>, Option<Work>) {
         let Attempt { job, first } = attempt;
         if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {
             job.answer.canceled();
-            return Vec::new();
+            return (Vec::new(), None);
         }
         match writer.route {
             Route::Here if job.passed_on_in.is_some_and(|term| term != writer.term) => {
-                return Vec::new();
+                return (Vec::new(), None);
             }
             Route::Here => {}
-            _ if job.passed_on_in.is_some() => return Vec::new(),
+            _ if job.passed_on_in.is_some() => return (Vec::new(), None),
             Route::Elsewhere => {
                 self.pass_on(writer, job, first);
-                return Vec::new();
+                return (Vec::new(), None);
             }
             Route::Nowhere => {
                 self.returned.lock().push_back(job);
-                return Vec::new();
+                return (Vec::new(), None);
             }
         }
         let elapsed = job.arrived.elapsed().as_millis();
@@ -279,7 +300,7 @@ impl Database {
                 if job.passed_on_in.is_none() {
                     writer.blocked.push(job);
                 }
-                Vec::new()
+                (Vec::new(), None)
             }
             Outcome::Done {
                 version,
@@ -305,7 +326,7 @@ impl Database {
                 let database = self.itself.clone();
                 let era = writer.era;
                 let proposed = commit.clone();
-                self.ordering.propose(Proposal {
+                let proposal = Proposal {
                     term: writer.term,
                     commit,
                     comment,
@@ -328,8 +349,12 @@ impl Database {
                         answer.done(reply.finish());
                     }),
                     lost,
-                });
-                changed
+                };
+                if does_io {
+                    return (changed, self.ordering.propose_here(proposal));
+                }
+                self.ordering.propose(proposal);
+                (changed, None)
             }
         }
     }
@@ -429,7 +454,7 @@ impl Database {
         } else {
             done(result);
             for job in std::mem::take(&mut writer.blocked) {
-                self.execute(&mut writer, Attempt::again(job));
+                self.execute(&mut writer, Attempt::again(job), false);
             }
         }
         drop(writer);

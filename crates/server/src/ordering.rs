@@ -10,6 +10,9 @@ use crate::database::Job;
 /// Called once, when what was proposed is durable or has failed.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
+/// I/O for a proposal, left to its proposer. Dropped instead of called, it is done elsewhere.
+pub type Work = Box<dyn FnOnce() + Send>;
+
 /// What the writer has executed and wants to be kept.
 pub struct Proposal {
     /// In which term it was executed; 0 where nobody else takes part.
@@ -45,6 +48,13 @@ pub type Lost = Box<dyn FnOnce(Loss) + Send>;
 pub trait Ordering: Send + Sync {
     /// Takes a proposal. Must not block on I/O; `done` may be called before it returns.
     fn propose(&self, proposal: Proposal);
+
+    /// The same, for a caller that can do I/O where that is quicker than to have it done by another
+    /// thread: it gets work to do, then, at once and without a lock. `done`s are called by it.
+    fn propose_here(&self, proposal: Proposal) -> Option<Work> {
+        self.propose(proposal);
+        None
+    }
 
     /// The writer has gone back to what was last kept and will propose on top of that.
     fn resume(&self);

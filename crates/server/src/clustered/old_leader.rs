@@ -43,7 +43,7 @@ pub(super) struct OldLeader(Mutex<State>);
 enum Next {
     /// It is over, or waits for a change.
     Nothing,
-    Send(Attempt),
+    Send(Box<Attempt>),
 }
 
 impl OldLeader {
@@ -70,7 +70,7 @@ impl OldLeader {
             let mut state = self.0.lock();
             state.working = false;
             if let Next::Send(attempt) = next {
-                state.attempt = Some(attempt);
+                state.attempt = Some(*attempt);
                 drop(state);
                 self.send_again(clustered);
                 // It may have been overtaken meanwhile.
@@ -196,13 +196,13 @@ fn execute(clustered: &Clustered, job: Job) -> Next {
                 data.extend_from_slice(b"null");
             }
             data.push(b']');
-            Next::Send(Attempt {
+            Next::Send(Box::new(Attempt {
                 job,
                 prerequisite: version.id(),
                 id: Uuid::new_v4(),
                 data: data.into(),
                 results: reply.finish(),
-            })
+            }))
         }
     }
 }

@@ -70,7 +70,7 @@ impl Database {
             });
         writer.blocked = blocked;
         for job in released {
-            self.execute(writer, Attempt::again(job));
+            self.execute(writer, Attempt::again(job), false);
         }
     }
 

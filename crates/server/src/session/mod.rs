@@ -16,7 +16,7 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 
 use crate::locks::SessionId;
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN, UPDATES};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
 use crate::service::Service;
@@ -76,6 +76,8 @@ struct Request<'a> {
     params: Json<'a>,
     id: Json<'a>,
     length: usize,
+    /// Nothing has been read behind it.
+    last: bool,
 }
 
 struct Session {
@@ -236,7 +238,7 @@ impl Session {
                 break;
             }
         }
-        if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
+        if self.mailbox.has_updates() && self.outbox.len() < HIGH_WATER {
             self.flush_monitors()?;
         }
         self.send()?;
@@ -329,6 +331,7 @@ impl Session {
     async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
         let mut handled = 0;
         while self.wants_input() {
+            let available = input.unhandled();
             let next = match input.next() {
                 Ok(next) => next,
                 Err(error) => {
@@ -339,7 +342,8 @@ impl Session {
             let Some((document, length)) = next else {
                 break;
             };
-            let outcome = self.handle(document.root(), length).await?;
+            let last = length == available;
+            let outcome = self.handle(document.root(), length, last).await?;
             drop(document);
             if outcome == Handled::Later {
                 input.put_back();
@@ -352,7 +356,12 @@ impl Session {
         Ok(handled)
     }
 
-    async fn handle(&mut self, message: Json<'_>, length: usize) -> Result<Handled, Ending> {
+    async fn handle(
+        &mut self,
+        message: Json<'_>,
+        length: usize,
+        last: bool,
+    ) -> Result<Handled, Ending> {
         match Message::parse(message) {
             Ok(Message::Request { method, params, id }) => {
                 let request = Request {
@@ -360,6 +369,7 @@ impl Session {
                     params,
                     id,
                     length,
+                    last,
                 };
                 self.request(request).await
             }
@@ -401,9 +411,6 @@ impl Session {
             }
         }
         let flags = self.mailbox.flags();
-        if flags & UPDATES != 0 {
-            self.monitors.have_news();
-        }
         if flags & CONVERSION != 0 {
             self.after_conversion()?;
         }

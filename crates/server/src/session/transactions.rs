@@ -236,10 +236,22 @@ impl Session {
             id: None,
             passed_on_in: None,
         };
-        if walks {
-            tokio::task::block_in_place(|| served.database.submit(job));
-        } else {
+        // With more requests under way it is better to go on, and have them committed together.
+        let waits = request.last && self.transactions.pending.len() == 1;
+        let submit = || {
+            if waits {
+                return served.database.submit_here(job);
+            }
             served.database.submit(job);
+            None
+        };
+        let work = if walks {
+            tokio::task::block_in_place(submit)
+        } else {
+            submit()
+        };
+        if let Some(work) = work {
+            tokio::task::block_in_place(work);
         }
         Ok(Handled::Yes)
     }

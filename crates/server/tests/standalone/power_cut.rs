@@ -139,7 +139,7 @@ impl World {
                     operations += r#",{"op":"commit","durable":true}"#;
                 }
                 let before = self.writer.head.sequence();
-                let number = self.writer.propose(&operations);
+                let number = self.writer.propose_here(&operations);
                 // What changes nothing promises nothing: should the power go before a failed write
                 // could be undone, it is there although it was told as failed.
                 let changes = self.writer.head.sequence() > before;
