@@ -4,18 +4,20 @@
 //! process, of which `run` opens two and `server_command` one with any databases.
 
 mod backup_copy;
+mod client;
 mod command_line;
 mod control_commands;
 mod databases;
 mod folders;
 mod logging;
-
 mod process;
+mod reporter;
 mod run;
 mod schemas;
 mod server_command;
 mod settings;
 mod station;
+mod status_command;
 mod stop;
 mod switch_keeper;
 mod takeover;
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     match line.command {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
+        Some(Command::Status(flags)) => status_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }

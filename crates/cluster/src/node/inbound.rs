@@ -258,7 +258,10 @@ fn append_rpc(
     let commit_term = if commit == last_index {
         Some(last_term)
     } else {
-        let sent = request.log.iter().find(|entry: &&Entry| entry.index == commit);
+        let sent = request
+            .log
+            .iter()
+            .find(|entry: &&Entry| entry.index == commit);
         sent.map(|entry| entry.term).or_else(|| known(commit))
     };
     let entries: Result<Vec<RaftEntry>, _> = request

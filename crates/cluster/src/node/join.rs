@@ -33,7 +33,10 @@ impl Inner {
         events: &mut mpsc::Receiver<Event>,
     ) -> Result<(), End> {
         let remotes = self.report.lock().remotes.join(", ");
-        tracing::info!(db = self.db(), "raft: asks {remotes} to be let into the cluster");
+        tracing::info!(
+            db = self.db(),
+            "raft: asks {remotes} to be let into the cluster"
+        );
         let mut ask = tokio::time::interval(RETRY);
         loop {
             tokio::select! {
@@ -141,7 +144,10 @@ impl Inner {
         let contents = match reading.map(|read| read.map_err(|error| error.to_string())) {
             Ok(Ok(contents)) => contents,
             Ok(Err(why)) => {
-                tracing::error!(db = self.db(), "raft: the snapshot of {from} is wrong: {why}");
+                tracing::error!(
+                    db = self.db(),
+                    "raft: the snapshot of {from} is wrong: {why}"
+                );
                 return Ok(false);
             }
             Err(error) => return Err(End::Failed(error.to_string())),
@@ -194,7 +200,10 @@ impl Inner {
         let mut report = self.report.lock();
         for address in reply.remote_addresses {
             let own = same_address(&address, &self.identity.local_address);
-            let known = report.remotes.iter().any(|known| same_address(known, &address));
+            let known = report
+                .remotes
+                .iter()
+                .any(|known| same_address(known, &address));
             if !own && !known && report.remotes.len() < MOST_REMOTES {
                 report.remotes.push(address);
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::{Config, Raft, SnapshotPolicy};
 use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, Raft, SnapshotPolicy};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -116,11 +116,13 @@ impl Life {
         command: Command,
         refused: impl FnOnce() + Send + 'static,
     ) {
-        let callback = crate::raft::Callback::new(move |result: openraft::raft::ClientWriteResult<TypeConfig>| {
-            if result.is_err() {
-                refused();
-            }
-        });
+        let callback = crate::raft::Callback::new(
+            move |result: openraft::raft::ClientWriteResult<TypeConfig>| {
+                if result.is_err() {
+                    refused();
+                }
+            },
+        );
         // Where it has stopped for good, the callback is dropped: whoever waits learns of the
         // outcome from later terms.
         let _ = self

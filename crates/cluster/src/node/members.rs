@@ -19,9 +19,7 @@ use crate::entry::{ServerId, Servers};
 use crate::file::record::LEFT;
 use crate::raft::membership_of;
 use crate::wire::Body;
-use crate::wire::message::{
-    AddServerReply, RemoveServerReply, RemoveServerRequest,
-};
+use crate::wire::message::{AddServerReply, RemoveServerReply, RemoveServerRequest};
 use crate::wire::stream::LinkId;
 
 /// How long a new server may take for its first snapshot.
@@ -108,7 +106,10 @@ impl Inner {
         }
         members.insert(server, address.to_owned());
         change(life, &members).await?;
-        tracing::info!(db = self.db(), "raft: server {server} at {address} is a member now");
+        tracing::info!(
+            db = self.db(),
+            "raft: server {server} at {address} is a member now"
+        );
         Ok(())
     }
 
@@ -166,7 +167,10 @@ impl Inner {
                 target_server: (to != target).then_some(target),
             });
             if let Err(error) = self.wire.peers.send(to, &reply, Some(&comment)) {
-                tracing::debug!(db = self.db(), "raft: no remove_server_reply to {to}: {error}");
+                tracing::debug!(
+                    db = self.db(),
+                    "raft: no remove_server_reply to {to}: {error}"
+                );
             }
             if from == target {
                 break;
@@ -205,7 +209,11 @@ impl Inner {
             self.report.lock().left = true;
             self.wake.notify_one();
         }
-        tracing::debug!(db = self.db(), "raft: {reply:?} in term {}", life.store.term());
+        tracing::debug!(
+            db = self.db(),
+            "raft: {reply:?} in term {}",
+            life.store.term()
+        );
     }
 
     /// Asks the leader to be let go; a leader first makes another one lead.
@@ -227,8 +235,8 @@ impl Inner {
     pub(super) fn has_left(&self, life: &Life) -> bool {
         let progress = life.shared.progress();
         let own = self.identity.server_id;
-        let removed = !progress.members.contains_key(&own)
-            && life.was_member.load(Ordering::Relaxed);
+        let removed =
+            !progress.members.contains_key(&own) && life.was_member.load(Ordering::Relaxed);
         if progress.members.contains_key(&own) {
             life.was_member.store(true, Ordering::Relaxed);
         }

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use openraft::error::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -178,7 +176,9 @@ impl RaftNetworkV2<TypeConfig> for Network {
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
         let term = rpc.vote.leader_id.term;
-        let (prev_term, prev_index) = rpc.prev_log_id.map_or((0, 0), |id| (id.leader_id, id.index));
+        let (prev_term, prev_index) = rpc
+            .prev_log_id
+            .map_or((0, 0), |id| (id.leader_id, id.index));
         let count = rpc.entries.len() as u64;
         let body = Body::AppendRequest(AppendRequest {
             term,

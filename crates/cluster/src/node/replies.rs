@@ -80,9 +80,8 @@ impl Replies {
         let Some(waiting) = all.get_mut(&peer) else {
             return;
         };
-        let same = |(known, sender): &(Key, oneshot::Sender<Body>)| {
-            *known == key && !sender.is_closed()
-        };
+        let same =
+            |(known, sender): &(Key, oneshot::Sender<Body>)| *known == key && !sender.is_closed();
         if let Some(place) = waiting.iter().position(same)
             && let Some((_, sender)) = waiting.remove(place)
         {

@@ -37,7 +37,10 @@ impl Inner {
             }
         };
         let Some(next) = next else { return };
-        tracing::info!(db = self.db(), "raft: hands the leadership over to server {next}");
+        tracing::info!(
+            db = self.db(),
+            "raft: hands the leadership over to server {next}"
+        );
         let _ = life.raft.trigger().transfer_leader(next).await;
         let deadline = tokio::time::Instant::now() + ELECTION;
         while life.is_leader() && tokio::time::Instant::now() < deadline {

@@ -111,11 +111,19 @@ impl Inner {
     }
 
     /// The leader wants this server to lead.
-    pub(super) async fn on_become_leader(self: Arc<Self>, life: Arc<Life>, from: ServerId, term: u64) {
+    pub(super) async fn on_become_leader(
+        self: Arc<Self>,
+        life: Arc<Life>,
+        from: ServerId,
+        term: u64,
+    ) {
         if term != life.store.term() {
             return;
         }
-        tracing::info!(db = self.db(), "raft: server {from} hands the leadership over");
+        tracing::info!(
+            db = self.db(),
+            "raft: server {from} hands the leadership over"
+        );
         self.report.lock().election_started("leadership_transfer");
         let last = life.store.ends().1;
         let last = (last.index > 0).then(|| LogId::new(last.term, last.index));
