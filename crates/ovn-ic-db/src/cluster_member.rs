@@ -19,6 +19,7 @@ use crate::founding::{Decision, Past, Report, Seeker, Seeking, Step};
 use crate::membership::{self, Aside, Maker, OwnFile};
 use crate::own_contents::holding;
 use crate::schemas::Side;
+use crate::searching::Searching;
 use crate::settings::{ClusterSettings, Settings};
 use crate::switch_keeper::SwitchKeeper;
 use crate::transit_switches::Wanted;
@@ -108,6 +109,8 @@ impl ClusterMember {
         let cluster = self.cluster.clone().context("no cluster is set")?;
         let side = self.side;
         let server = seeker.server();
+        let searching = Arc::new(Searching::new(side, server, &cluster));
+        self.subject.show_searching(&searching);
         let maker = move |cluster| MakerOf { side, cluster };
         let (file, connections) = loop {
             match seeker.next().await {
@@ -120,8 +123,9 @@ impl ClusterMember {
                     let made = move || membership::found(making.now(), own);
                     break (tokio::task::spawn_blocking(made).await??, None);
                 }
-                Step::Decided(_) => {}
-                Step::Taken { event, .. } => {
+                Step::Decided(decision) => searching.say(decision.to_string()),
+                Step::Taken { cluster: id, event } => {
+                    tracing::info!(db = side.short(), "cluster: is let into {id}");
                     let (peers, events) = seeker.into_connections();
                     let connections = Connections {
                         peers,

@@ -9,10 +9,12 @@ use ovsdb_server::cluster_control::{self, Members};
 use ovsdb_server::clustered::Clustered;
 use ovsdb_server::control::{Answer, Commands};
 use ovsdb_server::log_control;
+use ovsdb_server::server_database::{Model, Status};
 use ovsdb_server::service::Service;
 
 use crate::databases::{Databases, Kept};
 use crate::logging::SideLog;
+use crate::searching::Searching;
 use crate::stop::Stop;
 
 /// The built-in database, which has no file.
@@ -45,6 +47,24 @@ impl Subject {
         self.members.add(&name, member.clone());
         self.databases.add(&name, Kept::Member(member.clone()));
         Ok(member)
+    }
+
+    /// Shows a node that looks for its cluster: it has no member yet.
+    pub fn show_searching(&self, searching: &Arc<Searching>) {
+        let name = searching.database();
+        self.members.add(name, searching.clone());
+        let status = Status {
+            model: Model::Clustered,
+            connected: false,
+            leader: false,
+            schema: None,
+            cluster: None,
+            server: Some(searching.server()),
+            index: None,
+        };
+        if let Err(error) = self.service.set_status(name, &status) {
+            tracing::error!("{name}: cannot be shown in _Server: {error}");
+        }
     }
 
     /// Stops being one, and takes the database away.

@@ -4,31 +4,25 @@
 //! process, of which `run` opens two and `server_command` one with any databases.
 
 mod backup_copy;
+mod client;
 mod cluster_member;
 mod command_line;
 mod control_commands;
 mod databases;
 mod folders;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "for members, which are not started yet"
-)]
 mod founding;
 mod logging;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "for members, which are not started yet"
-)]
 mod membership;
 mod own_contents;
 mod process;
+mod reporter;
 mod run;
 mod schemas;
+mod searching;
 mod server_command;
 mod settings;
 mod station;
+mod status_command;
 mod stop;
 mod switch_keeper;
 mod takeover;
@@ -64,6 +58,7 @@ fn main() -> ExitCode {
     match line.command {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
+        Some(Command::Status(flags)) => status_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::control_commands::{self, Subject};
 use crate::databases::{Alone, Kept};
 use crate::logging::SideLog;
+use crate::reporter::reporter;
 use crate::stop::Stop;
 
 /// What a station holds on to from its beginning to its end.
@@ -71,6 +72,9 @@ impl Station {
         let Manner {
             version, log, stop, ..
         } = manner;
+        let (databases, members) = (&subject.databases, &subject.members);
+        let reporter = reporter(&version, Arc::clone(databases), Arc::clone(members));
+        subject.service.set_reporter(reporter);
         let control = places.control.map(|listener| {
             let commands =
                 control_commands::commands(&version, Arc::clone(&subject), log, stop.clone());

@@ -19,6 +19,7 @@ mod outbox;
 pub mod pid_file;
 pub mod probe;
 pub mod remote;
+pub mod report;
 pub mod server_database;
 pub mod service;
 mod session;

@@ -1,8 +1,8 @@
 //! What the clients of one set of remotes see: some databases, `_Server` among them, and locks.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ovsdb::{Error, Schema, Uuid};
@@ -18,6 +18,7 @@ use crate::locks::{LockTable, SessionId};
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::monitors::Groups;
 use crate::ordering::{Ordering, Unbacked};
+use crate::report::{Reporter, Roll};
 use crate::server_database::{self, Rows, Status};
 use crate::session;
 
@@ -55,6 +56,8 @@ pub struct Service {
     pub(crate) large_input: AtomicUsize,
     /// How many lines bad clients may cause.
     pub(crate) complaints: LogLimit,
+    pub(crate) roll: Arc<Roll>,
+    pub(crate) reporter: OnceLock<Reporter>,
 }
 
 impl Service {
@@ -73,6 +76,8 @@ impl Service {
             emptied: Notify::new(),
             large_input: AtomicUsize::new(0),
             complaints: LogLimit::new(),
+            roll: Arc::default(),
+            reporter: OnceLock::new(),
         };
         let name = server_database::NAME;
         let status = Status::standalone(server.database.committed().version.schema().clone());

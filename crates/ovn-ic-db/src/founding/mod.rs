@@ -24,13 +24,12 @@ mod seek;
 #[cfg(test)]
 mod tests;
 
-pub use claim::Claim;
-pub use contacts::Contacts;
-pub use decision::{Decision, Event, News};
-pub use reason::Reason;
-pub use report::{Holding, Report, Standing};
-pub use rule::Founding;
+pub use decision::Decision;
+pub use report::{Holding, Report};
 pub use seek::{Seeker, Seeking, Step};
+
+#[cfg(test)]
+use self::{decision::Event, reason::Reason, report::Standing, rule::Founding};
 
 /// What a node's own file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,5 +10,5 @@ mod prepare;
 #[cfg(test)]
 mod tests;
 
-pub use own_file::{Damaged, OwnFile, look};
+pub use own_file::{OwnFile, look};
 pub use prepare::{Aside, Maker, found, join, start_over};

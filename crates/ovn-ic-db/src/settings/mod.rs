@@ -4,7 +4,9 @@
 //! A flag wins over its variable. An empty variable counts as unset, as shell
 //! scripts take it; only an empty `TS_NAME` says something: make no switch.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ovsdb_log::SyncPolicy;
@@ -145,7 +147,7 @@ impl Settings {
             },
             folders: Named {
                 databases: sources.folder(&flags.db_dir, "OVN_IC_DB_DB_DIR", "OVN_DBDIR"),
-                run: sources.folder(&flags.run_dir, "OVN_IC_DB_RUN_DIR", "OVN_RUNDIR"),
+                run: Settings::run_folder(&flags.run_dir, environment),
                 logs: sources.folder(&flags.log_dir, "OVN_IC_DB_LOG_DIR", "OVN_LOGDIR"),
             },
             probe_interval: (probe_interval > 0).then(|| Duration::from_secs(probe_interval)),
@@ -154,6 +156,11 @@ impl Settings {
             transit_switch_interval: Duration::from_secs(switch_interval),
             warnings,
         })
+    }
+
+    /// The run folder, if one is named.
+    pub fn run_folder(flag: &Option<OsString>, environment: Environment) -> Option<PathBuf> {
+        Sources { environment }.folder(flag, "OVN_IC_DB_RUN_DIR", "OVN_RUNDIR")
     }
 
     /// A database's client port.

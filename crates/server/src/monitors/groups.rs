@@ -1,9 +1,10 @@
 //! All groups of a database, and the task that wakes their sessions.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ovsdb::Schema;
+use ovsdb::{Schema, TableId};
 use ovsdb_engine::Monitor;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -80,6 +81,21 @@ impl Groups {
     pub(crate) fn subscription_count(&self) -> usize {
         let members = self.members.lock();
         members.values().map(|m| m.subscribers.len()).sum()
+    }
+
+    /// How many monitors each session has here, and which tables they are about.
+    pub(crate) fn watched(&self) -> FxHashMap<SessionId, (usize, BTreeSet<TableId>)> {
+        let members = self.members.lock();
+        let mut watched = FxHashMap::default();
+        for (monitor, member) in members.iter() {
+            for (session, _) in member.subscribers.keys() {
+                let (count, tables): &mut (usize, BTreeSet<TableId>) =
+                    watched.entry(*session).or_default();
+                *count += 1;
+                tables.extend(monitor.tables());
+            }
+        }
+        watched
     }
 
     /// Makes updates and wakes who should hear of them, until the database is gone.

@@ -4,6 +4,7 @@ mod envelope;
 mod input;
 mod methods;
 mod monitors;
+mod report;
 mod transactions;
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use crate::locks::SessionId;
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
+use crate::report::OnRoll;
 use crate::service::Service;
 use crate::stream::{Connection, Stream};
 use input::Input;
@@ -94,6 +96,8 @@ struct Session {
     outbox: Outbox,
     /// The socket did not take everything when it was last tried.
     backlog: bool,
+    /// What others may know of this session.
+    on_roll: OnRoll,
     probe: Probe,
     transactions: Transactions,
     monitors: Monitors,
@@ -124,6 +128,7 @@ pub(crate) async fn run(
     let mut session = Session {
         id,
         mailbox,
+        on_roll: service.roll.enter(id, &peer),
         stream,
         peer,
         input: Input::default(),
@@ -253,6 +258,7 @@ impl Session {
             self.probe.drained(Instant::now());
         }
         self.backlog = !self.outbox.is_empty();
+        self.on_roll.set_backlog(self.outbox.len());
         Ok(())
     }
 

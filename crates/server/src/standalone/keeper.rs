@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_engine::Version;
@@ -35,6 +35,7 @@ struct Schedule {
     rules: CompactionSchedule,
     opened: Instant,
     asked: bool,
+    last: Option<Instant>,
 }
 
 impl std::fmt::Debug for Standalone {
@@ -59,6 +60,7 @@ impl Standalone {
                 rules,
                 opened,
                 asked: false,
+                last: None,
             }),
             itself: itself.clone(),
         })
@@ -102,6 +104,14 @@ impl Standalone {
         let now = schedule.opened.elapsed();
         schedule.rules.finished(now, succeeded, random());
         schedule.asked = false;
+        if succeeded {
+            schedule.last = Some(Instant::now());
+        }
+    }
+
+    /// How long ago the file was last compacted; none if it was not since it was opened.
+    pub fn last_compaction(&self) -> Option<Duration> {
+        self.schedule.lock().last.map(|last| last.elapsed())
     }
 
     /// Tries again to write what was acknowledged before its write failed. Call it about once a second.
