@@ -113,6 +113,12 @@ impl Seeker {
         self.seeking.server
     }
 
+    /// The decision as it is now.
+    #[cfg(test)]
+    pub(super) fn decision(&self) -> &Decision {
+        self.founding.decision()
+    }
+
     /// Goes on until there is something to do. Nothing is lost if it is cancelled.
     pub async fn next(&mut self) -> Step {
         loop {
