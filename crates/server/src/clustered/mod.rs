@@ -158,7 +158,8 @@ impl Clustered {
         let status = Status {
             model: Model::Clustered,
             connected: place.connected && schema.is_some(),
-            leader: place.leading.is_some(),
+            // A leader that is cut off knows nothing of its successor: clients should look for one.
+            leader: place.leading.is_some() && place.connected,
             schema,
             cluster,
             server: Some(self.server),
