@@ -32,6 +32,7 @@ use self::executing::Executing;
 use self::flight::Flight;
 use self::old_leader::OldLeader;
 use self::ordering::Proposed;
+use self::replica::Route;
 use self::waiting::Waiting;
 use crate::database::Database;
 use crate::server_database::{Model, Status};
@@ -57,6 +58,8 @@ pub struct Clustered {
     /// The term in which the log has refused something: this server does not lead in it any more.
     refused: AtomicU64,
     refusal: Notify,
+    /// What the database was last told to do.
+    route: Mutex<Option<Route>>,
     /// Whom transactions are passed on to, and in which term; none while it leads itself.
     leader: Mutex<Option<(Uuid, u64)>>,
     waiting: Mutex<Waiting>,
@@ -103,6 +106,7 @@ impl Clustered {
             place: watch::Sender::new(Place::default()),
             refused: AtomicU64::new(0),
             refusal: Notify::new(),
+            route: Mutex::default(),
             leader: Mutex::default(),
             waiting: Mutex::new(Waiting::new(Uuid::new_v4())),
             to_send: Notify::new(),

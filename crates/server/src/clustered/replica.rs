@@ -191,6 +191,14 @@ impl Clustered {
     }
 }
 
+/// What the database does in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Lead(u64),
+    Follow,
+    StandBy,
+}
+
 /// Follows the member's place, and shows how far it is.
 pub(super) async fn take_places(clustered: Arc<Clustered>) {
     let mut places = clustered.place.subscribe();
@@ -238,10 +246,19 @@ impl Clustered {
         if leading.is_none() {
             self.executing.lock().clear();
         }
-        match (leading, leader) {
-            (Some(term), _) => database.lead(term),
-            (None, Some(_)) => database.follow(),
-            (None, None) => database.stand_by(),
+        // Other news of the place must not touch the writer: what it has executed and proposed is
+        // not committed yet.
+        let route = match (leading, leader) {
+            (Some(term), _) => Route::Lead(term),
+            (None, Some(_)) => Route::Follow,
+            (None, None) => Route::StandBy,
+        };
+        if self.route.lock().replace(route) != Some(route) {
+            match route {
+                Route::Lead(term) => database.lead(term),
+                Route::Follow => database.follow(),
+                Route::StandBy => database.stand_by(),
+            }
         }
         if leading.is_some() || !ours {
             let ends = self.waiting.lock().take_unsent();
