@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -55,11 +56,14 @@ pub struct Cluster {
 
 /// Starts a cluster and hands it to a test, then kills it and lets
 /// `ovsdb-tool` check its files. If anything of that fails, by an error or a
-/// panic, the files and logs stay, and the error says where.
+/// panic, the files and logs stay, and the error says where. One at a time in a
+/// process, as elections do not bear a busy machine.
 ///
 /// # Errors
 /// Those of the test, and if the cluster does not start.
 pub fn run<T>(options: &Options, test: impl FnOnce(&mut Cluster) -> Result<T>) -> Result<T> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut cluster = Cluster::new(options)?;
     let outcome = cluster
         .found(&options.kinds)
