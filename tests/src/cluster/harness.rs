@@ -293,6 +293,27 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until every working node has applied what the leaders have now.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn wait_until_even(&self) -> Result<()> {
+        for side in Side::BOTH {
+            let index = |number: usize| {
+                let told = announced(&self.nodes[number].socket(side), side);
+                told.ok().and_then(|told| told.index)
+            };
+            let leader = self.wait_for_leader(side, |_| true)?;
+            let goal = wait_for("the leader's index", PATIENCE, || Ok(index(leader)))?;
+            for number in self.working() {
+                wait_for("a follower's index", PATIENCE, || {
+                    Ok((index(number) >= Some(goal)).then_some(()))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until every working node knows just `count` servers, for both
     /// databases.
     ///
