@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -25,7 +25,9 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve both interconnection databases (the default)
-    Run(RunFlags),
+    Run(Box<RunFlags>),
+    /// Show both databases' servers, with their places in the cluster and what they hold
+    Status(StatusFlags),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -45,7 +47,16 @@ pub struct RunFlags {
     /// Client port of the southbound database; 0 takes any free one [default: 6646]
     #[arg(long, value_name = "PORT")]
     pub sb_port: Option<String>,
-    /// Addresses to listen on [default: all of this host]
+    /// Port for the other members of the northbound database [default: 6647]
+    #[arg(long, value_name = "PORT")]
+    pub nb_raft_port: Option<String>,
+    /// Port for the other members of the southbound database [default: 6648]
+    #[arg(long, value_name = "PORT")]
+    pub sb_raft_port: Option<String>,
+    /// Election timer of a cluster that this node founds [default: 1000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub election_timer: Option<String>,
+    /// Addresses to listen on for clients [default: all of this host]
     #[arg(long, value_name = "ADDRESS,...")]
     pub listen: Option<String>,
     /// Which writes are answered after their fsync: always, or asked for [default: always]
@@ -68,6 +79,47 @@ pub struct RunFlags {
     pub log_level: Option<String>,
 }
 
+/// The flags of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusFlags {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub servers: ServerFlags,
+    /// Seconds that every server has for its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+    /// How to show it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+/// How something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs: docs/status.md has its shape
+    Json,
+}
+
+/// The flags of commands that ask servers. Without any, those of this machine are asked, at their
+/// Unix sockets.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServerFlags {
+    /// Hosts of both databases, at ports 6645 and 6646
+    #[arg(long, value_name = "HOST,...", conflicts_with_all = ["nb", "sb"])]
+    pub host: Option<String>,
+    /// Servers of the northbound database: tcp:HOST:PORT, unix:FILE
+    #[arg(long, value_name = "REMOTE,...", requires = "sb")]
+    pub nb: Option<String>,
+    /// Servers of the southbound database
+    #[arg(long, value_name = "REMOTE,...", requires = "nb")]
+    pub sb: Option<String>,
+    /// Folder of the sockets of this machine's server [default: /var/run/ovn]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["host", "nb", "sb"])]
+    pub run_dir: Option<OsString>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +131,7 @@ mod tests {
             match parsed.command {
                 None => parsed.run.nb_port,
                 Some(Command::Run(flags)) => flags.nb_port,
+                Some(Command::Status(flags)) => flags.servers.host,
                 Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
             }
         };
@@ -87,6 +140,10 @@ mod tests {
         assert_eq!(
             port(&["ovn-ic-db", "run", "--nb-port", "1"]).as_deref(),
             Some("1")
+        );
+        assert_eq!(
+            port(&["ovn-ic-db", "status", "--host", "a,b"]).as_deref(),
+            Some("a,b")
         );
         assert_eq!(
             port(&[
@@ -99,5 +156,19 @@ mod tests {
             .as_deref(),
             Some(r#"["--no-chdir", "-vconsole:off", "a.db"]"#)
         );
+    }
+
+    #[test]
+    fn servers_are_named_in_one_way() {
+        let wrong = |line: &str| CommandLine::try_parse_from(line.split(' ')).expect_err(line);
+        for line in [
+            "ovn-ic-db status --host a --nb tcp:a:1 --sb tcp:a:2",
+            "ovn-ic-db status --nb tcp:a:1",
+            "ovn-ic-db status --host a --run-dir /x",
+            "ovn-ic-db status --timeout 0",
+            "ovn-ic-db status --format yaml",
+        ] {
+            assert_eq!(wrong(line).exit_code(), 2, "{line}");
+        }
     }
 }

@@ -147,6 +147,24 @@ impl Folders {
         })
     }
 
+    /// The run folder of a server on this machine, for those who only visit: it is not made.
+    pub fn look_for_run(
+        named: Option<PathBuf>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> PathBuf {
+        let usual = Path::new("/").join(Purpose::Run.usual());
+        match named {
+            Some(folder) => folder,
+            None if usual.exists() => usual,
+            None => fallback(Purpose::Run, environment),
+        }
+    }
+
+    /// The name of the Unix socket for clients.
+    pub fn socket_name(side: Side) -> String {
+        file_name(side, "sock")
+    }
+
     /// `ovn_ic_nb_db.db`, `ovn_ic_sb_db.db`.
     pub fn database(&self, side: Side) -> PathBuf {
         self.databases.join(file_name(side, "db"))
@@ -154,7 +172,7 @@ impl Folders {
 
     /// The Unix socket for clients.
     pub fn socket(&self, side: Side) -> PathBuf {
-        self.run.join(file_name(side, "sock"))
+        self.run.join(Folders::socket_name(side))
     }
 
     /// The control socket, which `ovn-appctl -t` takes.

@@ -4,18 +4,25 @@
 //! process, of which `run` opens two and `server_command` one with any databases.
 
 mod backup_copy;
+mod client;
+mod cluster_member;
 mod command_line;
 mod control_commands;
 mod databases;
 mod folders;
+mod founding;
 mod logging;
-
+mod membership;
+mod own_contents;
 mod process;
+mod reporter;
 mod run;
 mod schemas;
+mod searching;
 mod server_command;
 mod settings;
 mod station;
+mod status_command;
 mod stop;
 mod switch_keeper;
 mod takeover;
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     match line.command {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
+        Some(Command::Status(flags)) => status_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }
@@ -64,6 +72,12 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     };
+    if let Some(cluster) = &settings.cluster {
+        let status = ExitCode::from(SettingError::EXIT_STATUS);
+        if let Err(error) = cluster.check_local() {
+            return process::fail(&error.to_string(), status);
+        }
+    }
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),

@@ -31,6 +31,14 @@ impl Side {
         }
     }
 
+    /// The usual client port.
+    pub fn usual_port(self) -> u16 {
+        match self {
+            Side::Northbound => 6645,
+            Side::Southbound => 6646,
+        }
+    }
+
     /// The newest schema, as JSON text: what a new database is made with.
     pub fn schema(self) -> &'static str {
         match self {

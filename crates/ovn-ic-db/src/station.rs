@@ -17,8 +17,9 @@ use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control_commands::{self, Subject};
-use crate::databases::Kept;
+use crate::databases::{Alone, Kept};
 use crate::logging::SideLog;
+use crate::reporter::reporter;
 use crate::stop::Stop;
 
 /// What a station holds on to from its beginning to its end.
@@ -65,11 +66,15 @@ impl Station {
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
+            members: Arc::default(),
             remotes: places.remotes,
         });
         let Manner {
             version, log, stop, ..
         } = manner;
+        let (databases, members) = (&subject.databases, &subject.members);
+        let reporter = reporter(&version, Arc::clone(databases), Arc::clone(members));
+        subject.service.set_reporter(reporter);
         let control = places.control.map(|listener| {
             let commands =
                 control_commands::commands(&version, Arc::clone(&subject), log, stop.clone());
@@ -105,12 +110,17 @@ impl Station {
                 path.display()
             );
         };
-        let kept = Kept {
+        let kept = Kept::Alone(Alone {
             database: Arc::clone(&database),
             standalone,
-        };
+        });
         self.subject.databases.add(&name, kept);
         Ok(database)
+    }
+
+    /// What is served here.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
     }
 
     /// The remotes, for people.
@@ -138,6 +148,8 @@ impl Station {
     pub async fn close(mut self) {
         self.tasks.shutdown().await;
         self.listeners.clear();
+        // First: clients are told of the new leader before they are sent away.
+        self.subject.databases.stop_members().await;
         self.subject.service.close().await;
         let databases = Arc::clone(&self.subject.databases);
         if let Err(error) = tokio::task::spawn_blocking(move || databases.close()).await {

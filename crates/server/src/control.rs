@@ -32,8 +32,12 @@ struct Command {
     usage: Option<String>,
     min_args: usize,
     max_args: usize,
+    /// The command is unknown while this is false.
+    offered: Condition,
     handler: Box<dyn Fn(Vec<String>) -> Pending + Send + Sync>,
 }
+
+type Condition = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The commands that a control socket knows. `list-commands` is always among them.
 pub struct Commands {
@@ -83,14 +87,23 @@ impl Commands {
                 usage,
                 min_args,
                 max_args,
+                offered: Arc::new(|| true),
                 handler,
             },
         );
     }
 
+    /// From now on a command is known only while a condition holds.
+    pub fn offer_while(&mut self, name: &str, offered: Arc<dyn Fn() -> bool + Send + Sync>) {
+        if let Some(command) = self.commands.get_mut(name) {
+            command.offered = offered;
+        }
+    }
+
     /// Executes a command.
     pub async fn execute(&self, name: &str, params: Json<'_>) -> Answer {
-        let Some(command) = self.commands.get(name) else {
+        let command = self.commands.get(name);
+        let Some(command) = command.filter(|command| (command.offered)()) else {
             return Err(format!(
                 "\"{name}\" is not a valid command (use \"list-commands\" to see a list of valid commands)"
             ));
@@ -123,7 +136,9 @@ impl Commands {
     fn list(&self) -> String {
         let mut text = String::from("The available commands are:\n");
         for (name, command) in &self.commands {
-            if let Some(usage) = &command.usage {
+            if let Some(usage) = &command.usage
+                && (command.offered)()
+            {
                 text.push_str(&format!("  {name:<23} {usage}\n"));
             }
         }

@@ -5,6 +5,8 @@
 //! version. This crate knows nothing of the interconnect, and nothing of how a log or a cluster
 //! keeps what it is given.
 
+pub mod cluster_control;
+pub mod clustered;
 pub mod control;
 pub mod database;
 pub mod listener;
@@ -17,6 +19,7 @@ mod outbox;
 pub mod pid_file;
 pub mod probe;
 pub mod remote;
+pub mod report;
 pub mod server_database;
 pub mod service;
 mod session;

@@ -2,11 +2,13 @@
 
 mod leader_id;
 mod log_store;
+pub mod state_machine;
 mod types;
 
 pub use leader_id::LeaderId;
 pub use log_store::{LogStore, Vote};
+pub use state_machine::StateMachine;
 pub use types::{
-    Command, Done, LogId, NoMembers, RaftEntry, TypeConfig, from_raft, membership_of, servers_of,
-    to_raft,
+    Callback, Command, Done, LogId, NoMembers, RaftEntry, TypeConfig, from_raft, membership_of,
+    servers_of, to_raft,
 };

@@ -5,23 +5,57 @@ use std::fmt;
 
 use bytes::Bytes;
 use openraft::impls::BasicNode;
+use openraft::raft::responder::Responder;
 use openraft::{EntryPayload, Membership};
 use uuid::Uuid;
 
 use super::LeaderId;
 use crate::entry::{Entry, Index, Payload, ServerId, Servers, Term};
 
-openraft::declare_raft_types!(
-    /// A cluster of OVSDB servers.
-    pub TypeConfig:
-        D = Command,
-        R = Done,
-        NodeId = ServerId,
-        Node = BasicNode,
-        Term = Term,
-        LeaderId = LeaderId,
-        Vote = openraft::impls::Vote<LeaderId>,
-);
+/// A cluster of OVSDB servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeConfig {}
+
+impl openraft::RaftTypeConfig for TypeConfig {
+    type D = Command;
+    type R = Done;
+    type NodeId = ServerId;
+    type Node = BasicNode;
+    type Term = Term;
+    type LeaderId = LeaderId;
+    type Vote = openraft::impls::Vote<LeaderId>;
+    type Payload = EntryPayload<Command, ServerId, BasicNode>;
+    type Entry = RaftEntry;
+    type Responder<T>
+        = Callback<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type Batch<T>
+        = openraft::impls::InlineBatch<T>
+    where
+        T: openraft::OptionalSend + 'static;
+    type AsyncRuntime = openraft::impls::TokioRuntime;
+    type ErrorSource = openraft::impls::BoxedErrorSource;
+}
+
+/// Hears what became of a proposal; not called if the member stops before that is known.
+pub struct Callback<T>(Box<dyn FnOnce(T) + Send>);
+
+impl<T> Callback<T> {
+    /// Calls this.
+    pub fn new(call: impl FnOnce(T) + Send + 'static) -> Callback<T> {
+        Callback(Box::new(call))
+    }
+}
+
+impl<T> Responder<TypeConfig, T> for Callback<T>
+where
+    T: openraft::OptionalSend + 'static,
+{
+    fn on_complete(self, result: T) {
+        (self.0)(result);
+    }
+}
 
 /// An entry's place: its term and its index.
 pub type LogId = openraft::LogId<Term>;

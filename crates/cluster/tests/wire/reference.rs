@@ -1,5 +1,7 @@
 //! A cluster of Debian's `ovsdb-server`.
 
+#![allow(dead_code, reason = "each test uses a part")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,6 +100,39 @@ impl Reference {
         self.folder.path().join(format!("{member}.{kind}"))
     }
 
+    /// Makes a file of another member that joins at these addresses; its number.
+    pub fn join(&mut self, address: SocketAddr, remotes: &[SocketAddr]) -> usize {
+        let member = self.members.len();
+        let mut tool = Command::new(program("ovsdb-tool"));
+        tool.arg("join-cluster")
+            .arg(self.file(member, "db"))
+            .args(["Parts".to_owned(), format!("tcp:{address}")])
+            .args(remotes.iter().map(|remote| format!("tcp:{remote}")));
+        run(&mut tool).expect("a file");
+        self.addresses.push(address);
+        self.members.push(None);
+        member
+    }
+
+    /// Sends a member's process a signal.
+    pub fn signal(&self, member: usize, signal: &str) {
+        let child = self.members[member].as_ref().expect("it runs");
+        let mut kill = Command::new("kill");
+        kill.arg(format!("-{signal}")).arg(child.id().to_string());
+        run(&mut kill).expect("sent");
+    }
+
+    /// What `cluster/status` prints, to the last byte.
+    pub fn status(&self, member: usize) -> String {
+        let output = Command::new(program("ovs-appctl"))
+            .args(["-T", "20", "-t"])
+            .arg(self.file(member, "ctl"))
+            .args(["cluster/status", "Parts"])
+            .output()
+            .expect("it runs");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     pub fn start_member(&mut self, member: usize) {
         let option = |name: &str, file: &Path| format!("{name}{}", file.display());
         let child = Command::new(program("ovsdb-server"))
@@ -128,7 +163,7 @@ impl Reference {
     /// A command of the control socket.
     pub fn control(&self, member: usize, command: &[&str]) -> Result<String, String> {
         run(Command::new(program("ovs-appctl"))
-            .arg("-t")
+            .args(["-T", "20", "-t"])
             .arg(self.file(member, "ctl"))
             .args(command))
     }

@@ -42,6 +42,8 @@ fn commands_say_what_the_replaced_server_says() -> Result<()> {
         ("vlog/set", &["file:console"]),
         ("vlog/reopen", &[]),
         ("vlog/close", &[]),
+        ("cluster/status", &["OVN_IC_Northbound"]),
+        ("cluster/failure-test", &["clear"]),
         ("exit", &["now"]),
         ("bogus", &[]),
     ] {

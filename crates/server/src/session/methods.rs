@@ -9,6 +9,7 @@ use ovsdb_engine::monitor::Format;
 
 use super::{Ending, Handled, Request, Session, envelope};
 use crate::locks::{LockError, Locking};
+use crate::report;
 use crate::service::Served;
 
 impl Session {
@@ -66,12 +67,16 @@ impl Session {
                     _ => self.syntax_error(&request, "true or false parameter expected")?,
                 }
             }
-            _ => {
-                self.flush_monitors()?;
-                envelope::error_text(&mut self.outbox, id, "unknown method");
-            }
+            report::METHOD => self.report(&request)?,
+            _ => self.unknown_method(id)?,
         }
         Ok(Handled::Yes)
+    }
+
+    pub(super) fn unknown_method(&mut self, id: &[u8]) -> Result<(), Ending> {
+        self.flush_monitors()?;
+        envelope::error_text(&mut self.outbox, id, "unknown method");
+        Ok(())
     }
 
     /// The database that a request begins with.

@@ -4,6 +4,7 @@ mod envelope;
 mod input;
 mod methods;
 mod monitors;
+mod report;
 mod transactions;
 
 use std::cell::RefCell;
@@ -16,9 +17,10 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 
 use crate::locks::SessionId;
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN, UPDATES};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
+use crate::report::OnRoll;
 use crate::service::Service;
 use crate::stream::{Connection, Stream};
 use input::Input;
@@ -76,6 +78,8 @@ struct Request<'a> {
     params: Json<'a>,
     id: Json<'a>,
     length: usize,
+    /// Nothing has been read behind it.
+    last: bool,
 }
 
 struct Session {
@@ -92,6 +96,8 @@ struct Session {
     outbox: Outbox,
     /// The socket did not take everything when it was last tried.
     backlog: bool,
+    /// What others may know of this session.
+    on_roll: OnRoll,
     probe: Probe,
     transactions: Transactions,
     monitors: Monitors,
@@ -122,6 +128,7 @@ pub(crate) async fn run(
     let mut session = Session {
         id,
         mailbox,
+        on_roll: service.roll.enter(id, &peer),
         stream,
         peer,
         input: Input::default(),
@@ -236,7 +243,7 @@ impl Session {
                 break;
             }
         }
-        if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
+        if self.mailbox.has_updates() && self.outbox.len() < HIGH_WATER {
             self.flush_monitors()?;
         }
         self.send()?;
@@ -251,6 +258,7 @@ impl Session {
             self.probe.drained(Instant::now());
         }
         self.backlog = !self.outbox.is_empty();
+        self.on_roll.set_backlog(self.outbox.len());
         Ok(())
     }
 
@@ -329,6 +337,7 @@ impl Session {
     async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
         let mut handled = 0;
         while self.wants_input() {
+            let available = input.unhandled();
             let next = match input.next() {
                 Ok(next) => next,
                 Err(error) => {
@@ -339,7 +348,8 @@ impl Session {
             let Some((document, length)) = next else {
                 break;
             };
-            let outcome = self.handle(document.root(), length).await?;
+            let last = length == available;
+            let outcome = self.handle(document.root(), length, last).await?;
             drop(document);
             if outcome == Handled::Later {
                 input.put_back();
@@ -352,7 +362,12 @@ impl Session {
         Ok(handled)
     }
 
-    async fn handle(&mut self, message: Json<'_>, length: usize) -> Result<Handled, Ending> {
+    async fn handle(
+        &mut self,
+        message: Json<'_>,
+        length: usize,
+        last: bool,
+    ) -> Result<Handled, Ending> {
         match Message::parse(message) {
             Ok(Message::Request { method, params, id }) => {
                 let request = Request {
@@ -360,6 +375,7 @@ impl Session {
                     params,
                     id,
                     length,
+                    last,
                 };
                 self.request(request).await
             }
@@ -401,9 +417,6 @@ impl Session {
             }
         }
         let flags = self.mailbox.flags();
-        if flags & UPDATES != 0 {
-            self.monitors.have_news();
-        }
         if flags & CONVERSION != 0 {
             self.after_conversion()?;
         }

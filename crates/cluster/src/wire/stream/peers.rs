@@ -243,7 +243,7 @@ impl Peers {
     }
 
     /// Closes all connections, after what is queued was written (or after 0.3 s), and ends.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;

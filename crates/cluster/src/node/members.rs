@@ -1,0 +1,339 @@
+//! Members come and go, one at a time (Raft dissertation, section 4.1).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use openraft::EntryPayload;
+use openraft::async_runtime::WatchReceiver;
+use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
+use tokio::sync::oneshot;
+
+use super::life::Life;
+use super::network::bare;
+use super::replies::Key;
+use super::serve::End;
+use super::{Inner, Node};
+use crate::address::same_address;
+use crate::entry::{ServerId, Servers};
+use crate::file::record::LEFT;
+use crate::raft::membership_of;
+use crate::wire::Body;
+use crate::wire::message::{AddServerReply, RemoveServerReply, RemoveServerRequest};
+use crate::wire::stream::LinkId;
+
+/// How long a new server may take for its first snapshot.
+const CATCH_UP: Duration = Duration::from_secs(600);
+
+/// What a node of our kind says about itself, and what it says when it is to be added.
+const STANDING: &str = "standing";
+const JOINING: &str = "joining";
+
+/// Why the members have not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// Another member leads.
+    #[error("not leader")]
+    NotLeader,
+    /// Another change is under way.
+    #[error("a change of members is under way")]
+    InProgress,
+    /// There is no such member.
+    #[error("no such server")]
+    NoSuchServer,
+    /// The last member cannot go.
+    #[error("the only member of its cluster cannot be removed")]
+    OnlyMember,
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Inner {
+    /// Somebody wants to become a member.
+    pub(super) async fn on_add_server(
+        self: Arc<Self>,
+        life: Arc<Life>,
+        link: LinkId,
+        from: ServerId,
+        address: String,
+    ) {
+        let (success, remote_addresses, why) = if !life.is_leader() {
+            (false, self.who_leads(&life), "not leader")
+        } else if self.only_looks_around(from) {
+            (false, addresses(&life.members()), "not joining yet")
+        } else {
+            // Whoever asks again while it is being added gets no second answer.
+            if !self.adding.lock().insert(from) {
+                return;
+            }
+            let guard = self.changing.lock().await;
+            let added = self.add_server(&life, from, &address).await;
+            drop(guard);
+            self.adding.lock().remove(&from);
+            match added {
+                Ok(()) => (true, addresses(&life.members()), "server added"),
+                Err(ChangeError::NotLeader) => (false, self.who_leads(&life), "not leader"),
+                Err(error) => {
+                    tracing::info!(
+                        db = self.db(),
+                        "raft: server {from} at {address} is not added yet: {error}"
+                    );
+                    return;
+                }
+            }
+        };
+        let reply = Body::AddServerReply(AddServerReply {
+            success,
+            remote_addresses,
+        });
+        if let Err(error) = self.wire.peers.send_on(link, &reply, Some(why)) {
+            tracing::debug!(db = self.db(), "raft: no add_server_reply: {error}");
+        }
+    }
+
+    /// A node of our kind asks this of everybody before it has decided to join.
+    fn only_looks_around(&self, server: ServerId) -> bool {
+        let announced = self.wire.peers.announcement(server);
+        let standing = announced.as_ref().and_then(|said| said.fact(STANDING));
+        standing.is_some_and(|standing| standing != JOINING)
+    }
+
+    async fn add_server(
+        &self,
+        life: &Life,
+        server: ServerId,
+        address: &str,
+    ) -> Result<(), ChangeError> {
+        let mut members = life.members();
+        if members.contains_key(&server) {
+            return Ok(());
+        }
+        self.catch_up(life, server).await?;
+        // Who had this address has lost its disk: its vote counts no more, and the new one's does
+        // as soon as it is in.
+        let same = |(_, known): &(&ServerId, &String)| same_address(known, address);
+        if let Some((&old, _)) = members.iter().find(same) {
+            tracing::info!(
+                db = self.db(),
+                "raft: server {server} takes the place of {old} at {address}"
+            );
+            members.remove(&old);
+            change(life, &members).await?;
+        }
+        members.insert(server, address.to_owned());
+        change(life, &members).await?;
+        tracing::info!(
+            db = self.db(),
+            "raft: server {server} at {address} is a member now"
+        );
+        Ok(())
+    }
+
+    /// Gives a server the contents, before it counts.
+    async fn catch_up(&self, life: &Life, server: ServerId) -> Result<(), ChangeError> {
+        let failed = |why: String| ChangeError::Failed(why);
+        let snapshot = life.raft.get_snapshot().await;
+        let contents = match snapshot {
+            Ok(Some(snapshot)) => snapshot.snapshot,
+            Ok(None) => return Err(failed("there are no contents".to_owned())),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let term = life.store.term();
+        let key = Key::Snapshot {
+            index: contents.meta.index,
+            term: contents.meta.term,
+        };
+        let body = self.wire.snapshot_message(term, contents).await;
+        let reply = self.wire.ask(server, key, body, CATCH_UP).await;
+        match reply.map_err(|trouble| failed(trouble.to_string()))? {
+            Body::InstallSnapshotReply(reply) if reply.term > term => {
+                life.take_term(bare(reply.term).leader_id.term).await;
+                Err(ChangeError::NotLeader)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whom to ask instead.
+    fn who_leads(&self, life: &Life) -> Vec<String> {
+        let members = life.members();
+        let leader = life.raft.metrics().borrow_watched().current_leader;
+        match leader.and_then(|leader| members.get(&leader)) {
+            Some(address) => vec![address.clone()],
+            None => addresses(&members),
+        }
+    }
+
+    /// Somebody asks that a member goes.
+    pub(super) async fn on_remove_server(
+        self: Arc<Self>,
+        life: Arc<Life>,
+        from: ServerId,
+        target: ServerId,
+    ) {
+        let result = self.remove_server(&life, target).await;
+        let success = matches!(result, Ok(()) | Err(ChangeError::NoSuchServer));
+        let comment = match &result {
+            Ok(()) => "server removed".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        for to in [from, target] {
+            let reply = Body::RemoveServerReply(RemoveServerReply {
+                success,
+                target_server: (to != target).then_some(target),
+            });
+            if let Err(error) = self.wire.peers.send(to, &reply, Some(&comment)) {
+                tracing::debug!(
+                    db = self.db(),
+                    "raft: no remove_server_reply to {to}: {error}"
+                );
+            }
+            if from == target {
+                break;
+            }
+        }
+    }
+
+    pub(super) async fn remove_server(
+        &self,
+        life: &Life,
+        target: ServerId,
+    ) -> Result<(), ChangeError> {
+        if !life.is_leader() {
+            return Err(ChangeError::NotLeader);
+        }
+        let Ok(_guard) = self.changing.try_lock() else {
+            return Err(ChangeError::InProgress);
+        };
+        let mut members = life.members();
+        if members.remove(&target).is_none() {
+            return Err(ChangeError::NoSuchServer);
+        }
+        if members.is_empty() {
+            return Err(ChangeError::OnlyMember);
+        }
+        change(life, &members).await?;
+        tracing::info!(db = self.db(), "raft: server {target} is a member no more");
+        Ok(())
+    }
+
+    pub(super) fn on_remove_server_reply(&self, life: &Life, reply: &RemoveServerReply) {
+        let about_us = reply
+            .target_server
+            .is_none_or(|target| target == self.identity.server_id);
+        if reply.success && about_us && self.leaving.load(Ordering::Relaxed) {
+            self.report.lock().left = true;
+            self.wake.notify_one();
+        }
+        tracing::debug!(
+            db = self.db(),
+            "raft: {reply:?} in term {}",
+            life.store.term()
+        );
+    }
+
+    /// Asks the leader to be let go; a leader first makes another one lead.
+    pub(super) fn ask_to_leave(&self, life: &Life) {
+        if life.is_leader() {
+            return;
+        }
+        let own = self.identity.server_id;
+        let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: own });
+        let leader = life.raft.metrics().borrow_watched().current_leader;
+        if let Some(leader) = leader
+            && let Err(error) = self.wire.peers.send(leader, &request, None)
+        {
+            tracing::debug!(db = self.db(), "raft: no remove_server_request: {error}");
+        }
+    }
+
+    /// The log, or the leader, says that this server is a member no more.
+    pub(super) fn has_left(&self, life: &Life) -> bool {
+        let progress = life.shared.progress();
+        let own = self.identity.server_id;
+        let removed =
+            !progress.members.contains_key(&own) && life.was_member.load(Ordering::Relaxed);
+        if progress.members.contains_key(&own) {
+            life.was_member.store(true, Ordering::Relaxed);
+        }
+        removed || self.report.lock().left
+    }
+
+    /// Writes that into the file, so that nobody starts it as a member again.
+    pub(super) async fn note_left(&self, life: &Life) -> End {
+        let (sender, receiver) = oneshot::channel();
+        let noted = life.store.note(
+            LEFT,
+            None,
+            Box::new(move |result| {
+                let _ = sender.send(result);
+            }),
+        );
+        if let Err(refused) = noted {
+            return End::Failed(format!("{:?}", refused.reason));
+        }
+        match receiver.await {
+            Ok(Ok(())) => End::Left,
+            Ok(Err(error)) => End::Failed(error.to_string()),
+            Err(_) => End::Failed("the log has stopped".to_owned()),
+        }
+    }
+}
+
+async fn change(life: &Life, members: &Servers) -> Result<(), ChangeError> {
+    let failed = |error: &dyn std::fmt::Display| ChangeError::Failed(error.to_string());
+    let membership = membership_of(members).map_err(|error| failed(&error))?;
+    let changed = life
+        .raft
+        .append_membership(membership, EntryPayload::Blank, []);
+    match changed.await {
+        Ok(_) => Ok(()),
+        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
+            Err(ChangeError::NotLeader)
+        }
+        Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+            ChangeMembershipError::InProgress(_),
+        ))) => Err(ChangeError::InProgress),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn addresses(members: &Servers) -> Vec<String> {
+    members.values().cloned().collect()
+}
+
+impl Node {
+    /// Removes a member (`cluster/kick`): as leader at once, otherwise by asking the leader.
+    pub async fn kick(&self, server: ServerId) -> Result<(), ChangeError> {
+        let Some(life) = self.inner.life() else {
+            return Err(ChangeError::NotLeader);
+        };
+        if !life.members().contains_key(&server) {
+            return Err(ChangeError::NoSuchServer);
+        }
+        if life.is_leader() {
+            return self.inner.remove_server(&life, server).await;
+        }
+        let leader = life.raft.metrics().borrow_watched().current_leader;
+        let leader = leader.ok_or(ChangeError::NotLeader)?;
+        let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: server });
+        let sent = self.inner.wire.peers.send(leader, &request, None);
+        sent.map_err(|error| ChangeError::Failed(error.to_string()))
+    }
+
+    /// Begins to leave the cluster (`cluster/leave`).
+    pub async fn leave(&self) -> Result<(), ChangeError> {
+        let Some(life) = self.inner.life() else {
+            return Err(ChangeError::Failed("not yet a member".to_owned()));
+        };
+        if life.members().len() <= 1 {
+            return Err(ChangeError::OnlyMember);
+        }
+        self.inner.leaving.store(true, Ordering::Relaxed);
+        self.inner.hand_over(&life).await;
+        self.inner.handing_over.store(false, Ordering::Release);
+        self.inner.ask_to_leave(&life);
+        Ok(())
+    }
+}

@@ -1,0 +1,357 @@
+//! A member at work: openraft between a file, a replica and the other members.
+//!
+//! A [`Node`] lives as long as the server. On its file stands a `Life`: openraft with its log. When
+//! the file fails (a full disk), that life ends, the others elect another leader, and a new life
+//! begins when the file can be opened again. Before the first snapshot has come a joining server
+//! has no life, only connections.
+
+mod clock;
+mod compaction;
+mod inbound;
+mod join;
+mod life;
+mod members;
+mod network;
+mod place;
+mod replies;
+mod serve;
+mod stop;
+mod votes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ovsdb_log::{FileSystem, Options};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use self::clock::Clock;
+use self::compaction::Compaction;
+use self::life::Life;
+use self::network::Wire;
+use self::place::Report;
+use crate::contents::Contents;
+use crate::entry::{ServerId, Servers, Term};
+use crate::file::replay::DEFAULT_ELECTION_TIMER;
+use crate::file::{ClusterFile, Identity, Origin};
+use crate::raft::Command;
+use crate::replica::{Place, Replica};
+use crate::wire::stream::{self, Event, Local, Peers, SendError};
+use crate::wire::{Announcement, Body};
+
+pub use self::members::ChangeError;
+pub use self::place::{LastElection, Peer, Standing, Stranger};
+
+/// How a member is to work.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How log lines name the database (their field `db`).
+    pub db: String,
+    /// Where it listens for the others.
+    pub listen: Vec<SocketAddr>,
+    /// Bounds and times of the connections.
+    pub wire: stream::Settings,
+    /// Bounds of the log's queue.
+    pub log: Options,
+    /// What it says about itself to members of our kind.
+    pub announcement: Announcement,
+    /// Addresses that it dials whoever is there: should a node there have founded a cluster of its
+    /// own, both are to know.
+    pub also: Vec<String>,
+}
+
+/// Why a member cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The addresses cannot be listened at.
+    #[error("cannot listen for other members: {0}")]
+    Listen(std::io::Error),
+    /// The file.
+    #[error(transparent)]
+    Log(#[from] ovsdb_log::LogError),
+    /// The file's contents.
+    #[error("{file}: {error}")]
+    Contents {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with them.
+        error: ovsdb::Error,
+    },
+}
+
+impl Settings {
+    fn connect(&self, identity: &Identity, members: &Servers) -> Result<Connections, StartError> {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let local = Local {
+            db: self.db.clone(),
+            server: identity.server_id,
+            cluster: identity.cluster_id,
+            address: identity.local_address.clone(),
+            announcement: self.announcement.clone(),
+        };
+        let peers = Peers::start(local, &self.listen, members, sender, self.wire.clone())
+            .map_err(StartError::Listen)?;
+        Ok(Connections {
+            peers,
+            events,
+            first: Vec::new(),
+        })
+    }
+}
+
+/// What happens on connections, in order.
+struct Events {
+    first: Vec<Event>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    async fn recv(&mut self) -> Option<Event> {
+        if self.first.is_empty() {
+            return self.events.recv().await;
+        }
+        Some(self.first.remove(0))
+    }
+}
+
+/// So many events of connections may wait; then the peers do.
+const EVENTS: usize = 1024;
+
+/// A member of a cluster, or a server that is to become one.
+pub struct Node {
+    inner: Arc<Inner>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("identity", &self.inner.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    settings: Settings,
+    fs: Arc<dyn FileSystem>,
+    path: PathBuf,
+    identity: Identity,
+    wire: Arc<Wire>,
+    replica: Arc<dyn Replica>,
+    life: RwLock<Option<Arc<Life>>>,
+    clock: Mutex<Clock>,
+    /// When each server was last heard.
+    contacts: Mutex<BTreeMap<ServerId, Instant>>,
+    place: Mutex<Place>,
+    report: Mutex<Report>,
+    compaction: Compaction,
+    /// One change of members at a time.
+    changing: tokio::sync::Mutex<()>,
+    /// Servers that are being added, or wait for it.
+    adding: Mutex<BTreeSet<ServerId>>,
+    /// Nothing more is proposed here: the leadership goes to another member.
+    handing_over: AtomicBool,
+    leaving: AtomicBool,
+    /// Something has happened that the member's own task should look at.
+    wake: Notify,
+    stop: CancellationToken,
+}
+
+/// Connections that a server has made before it was to join, with what has come on them.
+#[derive(Debug)]
+pub struct Connections {
+    /// The connections.
+    pub peers: Peers,
+    /// Their events.
+    pub events: mpsc::Receiver<Event>,
+    /// Events that have been taken out already.
+    pub first: Vec<Event>,
+}
+
+impl Node {
+    /// Takes a file into use and starts. Must be called in a runtime; reading a large file takes
+    /// its time and is done aside.
+    pub async fn start(
+        file: ClusterFile,
+        fs: Arc<dyn FileSystem>,
+        replica: Arc<dyn Replica>,
+        settings: Settings,
+        connections: Option<Connections>,
+    ) -> Result<Node, StartError> {
+        let path = file.path().to_owned();
+        let replayed = file.replayed();
+        let identity = replayed.header.identity.clone();
+        let last = replayed.entries.last().index;
+        let (members, unknown) = match &replayed.header.origin {
+            Origin::Snapshot(snapshot) => {
+                let newest = replayed.entries.servers_at(last);
+                let members = newest.unwrap_or(&snapshot.meta.servers).clone();
+                (members, Vec::new())
+            }
+            Origin::Joining { remote_addresses } => (Servers::new(), remote_addresses.clone()),
+        };
+        let connections = match connections {
+            Some(connections) => connections,
+            None => settings.connect(&identity, &members)?,
+        };
+        let Connections {
+            peers,
+            events,
+            first,
+        } = connections;
+        let dialled: Vec<String> = unknown.iter().chain(&settings.also).cloned().collect();
+        peers.set_members(&members, &dialled);
+        let timer = Duration::from_millis(DEFAULT_ELECTION_TIMER);
+        let inner = Arc::new(Inner {
+            fs,
+            path,
+            wire: Arc::new(Wire::new(peers, identity.server_id)),
+            identity,
+            replica,
+            life: RwLock::default(),
+            clock: Mutex::new(Clock::new(timer, Instant::now(), chance())),
+            contacts: Mutex::default(),
+            place: Mutex::default(),
+            report: Mutex::new(Report::new(unknown)),
+            compaction: Compaction::new(),
+            changing: tokio::sync::Mutex::default(),
+            adding: Mutex::default(),
+            handing_over: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            wake: Notify::new(),
+            stop: CancellationToken::new(),
+            settings,
+        });
+        let store = inner.open(file).await?;
+        let task = tokio::spawn(serve::run(inner.clone(), store, Events { first, events }));
+        Ok(Node {
+            inner,
+            task: Mutex::new(Some(task)),
+        })
+    }
+
+    /// Whose file it is.
+    pub fn identity(&self) -> &Identity {
+        &self.inner.identity
+    }
+
+    /// The cluster's id, once it is known.
+    pub fn cluster_id(&self) -> Option<Uuid> {
+        let life = self.inner.life();
+        let known = life.and_then(|life| life.store.identity().cluster_id);
+        known.or(self.inner.identity.cluster_id)
+    }
+
+    /// Changes the election timer of all members, in milliseconds, as leader.
+    pub async fn change_election_timer(&self, milliseconds: u64) {
+        if let Some(life) = self.inner.life() {
+            let term = life.store.term();
+            let db = self.inner.settings.db.clone();
+            let refused = move || tracing::warn!(db, "raft: the election timer was not changed");
+            life.propose(term, Command::ElectionTimer(milliseconds), refused)
+                .await;
+        }
+    }
+
+    /// Proposes a transaction in the term in which this member leads. `refused` is called if the
+    /// log does not take it, or loses it to another leader; a replica sees it otherwise.
+    pub async fn propose(
+        &self,
+        term: Term,
+        eid: Uuid,
+        data: Bytes,
+        refused: impl FnOnce() + Send + 'static,
+    ) {
+        let handing_over = &self.inner.handing_over;
+        let life = self.inner.life();
+        match life {
+            Some(life) if !handing_over.load(std::sync::atomic::Ordering::Acquire) => {
+                life.propose(term, Command::Data { eid, data }, refused)
+                    .await;
+            }
+            _ => refused(),
+        }
+    }
+
+    /// Sends to another member. Does not wait.
+    pub fn send(&self, to: ServerId, body: &Body) -> Result<(), SendError> {
+        self.inner.wire.peers.send(to, body, None)
+    }
+
+    /// What a member of our kind says about itself.
+    pub fn announcement(&self, server: ServerId) -> Option<Announcement> {
+        self.inner.wire.peers.announcement(server)
+    }
+
+    /// Says something else about this member from now on.
+    pub fn announce(&self, announcement: Announcement) {
+        self.inner.wire.peers.set_announcement(announcement);
+    }
+
+    /// Something that a person should know, by its subject.
+    pub fn trouble(&self, subject: &str, text: String) {
+        self.inner.trouble(subject, text);
+    }
+
+    /// Members of other clusters that were refused; the newest.
+    pub fn stranger(&self) -> Option<Stranger> {
+        self.inner.report.lock().stranger.clone()
+    }
+
+    /// The place of the last applied entry; 0 before there is one.
+    pub fn applied(&self) -> u64 {
+        let life = self.inner.life();
+        life.map_or(0, |life| life.shared.last().index)
+    }
+
+    /// The last transaction of the log, applied or not.
+    pub fn last_eid(&self) -> Option<Uuid> {
+        self.inner.life()?.last_eid()
+    }
+}
+
+impl Inner {
+    fn life(&self) -> Option<Arc<Life>> {
+        self.life.read().clone()
+    }
+
+    fn db(&self) -> &str {
+        &self.settings.db
+    }
+
+    /// Takes the file into use and shows the replica what its log starts from.
+    async fn open(&self, file: ClusterFile) -> Result<Arc<crate::file::Store>, StartError> {
+        let (options, replica) = (self.settings.log, self.replica.clone());
+        let path = self.path.clone();
+        let known = self.life().is_some();
+        let opening = tokio::task::spawn_blocking(move || {
+            let (store, snapshot) = file.start(options)?;
+            if let Some(snapshot) = snapshot
+                && !known
+            {
+                let contents = Contents::read(snapshot.meta, snapshot.data)
+                    .map_err(|error| StartError::Contents { file: path, error })?;
+                replica.install(&contents);
+            }
+            Ok(Arc::new(store))
+        });
+        match opening.await {
+            Ok(opened) => opened,
+            Err(error) => Err(StartError::Listen(std::io::Error::other(error))),
+        }
+    }
+}
+
+/// A number from 0 to 1, for what members must not all do at once.
+fn chance() -> f64 {
+    let bits = u32::try_from(Uuid::new_v4().as_u128() & u128::from(u32::MAX)).unwrap_or(0);
+    f64::from(bits) / f64::from(u32::MAX)
+}

@@ -1,0 +1,341 @@
+//! openraft's network: its calls as OVSDB's messages, and their answers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use uuid::Uuid;
+
+use super::replies::{Key, Replies};
+use crate::contents::Contents;
+use crate::entry::{ServerId, Term};
+use crate::file::replay::DEFAULT_ELECTION_TIMER;
+use crate::raft::state_machine::Snapshot;
+use crate::raft::{LeaderId, TypeConfig, Vote, from_raft};
+use crate::wire::Body;
+use crate::wire::extension::PRE_VOTE;
+use crate::wire::message::{
+    AppendRequest, AppendResult, BecomeLeader, InstallSnapshotRequest, Log, VoteRequest as WireVote,
+};
+use crate::wire::stream::{Peers, SendError};
+
+/// How soon a peer that is not connected is tried again; a connection that comes up ends the wait.
+const RETRY: Duration = Duration::from_millis(100);
+/// How long a peer may take for a snapshot: it may be large, and a broken connection ends the wait.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+/// A snapshot that has changed nothing is not sent again before this has passed.
+const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What all calls share.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) peers: Peers,
+    pub(super) replies: Replies,
+    pub(super) own: ServerId,
+    /// In milliseconds.
+    patience: AtomicU64,
+    /// Peers that are not of our kind and have sent a pre-vote.
+    pre_voters: parking_lot::Mutex<std::collections::BTreeSet<ServerId>>,
+}
+
+impl Wire {
+    pub(super) fn new(peers: Peers, own: ServerId) -> Wire {
+        Wire {
+            peers,
+            replies: Replies::default(),
+            own,
+            patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
+            pre_voters: parking_lot::Mutex::default(),
+        }
+    }
+
+    pub(super) fn set_election_timer(&self, timer: u64) {
+        self.patience.store(timer.max(1000), Ordering::Relaxed);
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn note_pre_voter(&self, server: ServerId) {
+        self.pre_voters.lock().insert(server);
+    }
+
+    fn takes_pre_votes(&self, server: ServerId) -> bool {
+        let announced = self.peers.announcement(server);
+        announced.is_some_and(|announcement| announcement.has(PRE_VOTE))
+            || self.pre_voters.lock().contains(&server)
+    }
+
+    /// Sends a request and waits for its reply.
+    pub(super) async fn ask(
+        &self,
+        peer: ServerId,
+        key: Key,
+        body: Body,
+        patience: Duration,
+    ) -> Result<Body, Trouble> {
+        let reply = self.replies.expect(peer, key);
+        match self.peers.send(peer, &body, None) {
+            Ok(()) => {}
+            Err(SendError::NotConnected) => return Err(Trouble::NotConnected),
+            Err(error) => return Err(Trouble::Failed(error.to_string())),
+        }
+        match tokio::time::timeout(patience, reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(Trouble::Failed("the connection was lost".to_owned())),
+            Err(_) => Err(Trouble::Failed("no answer in time".to_owned())),
+        }
+    }
+
+    /// The message that carries contents, encoded aside.
+    pub(super) async fn snapshot_message(&self, term: Term, contents: Arc<Contents>) -> Body {
+        let encoding = contents.clone();
+        let data = match tokio::task::spawn_blocking(move || encoding.text()).await {
+            Ok(data) => data,
+            Err(_) => contents.text(),
+        };
+        let meta = &contents.meta;
+        Body::InstallSnapshotRequest(InstallSnapshotRequest {
+            term,
+            last_index: meta.index,
+            last_term: meta.term,
+            last_servers: meta.servers.clone(),
+            last_eid: meta.eid,
+            election_timer: meta.election_timer.unwrap_or(DEFAULT_ELECTION_TIMER),
+            data,
+        })
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("not connected")]
+    NotConnected,
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<Trouble> for RPCError<TypeConfig> {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::NotConnected => RPCError::Unreachable(Unreachable::new(&trouble)),
+            Trouble::Failed(_) => RPCError::Network(NetworkError::new(&trouble)),
+        }
+    }
+}
+
+/// "Term T, nobody": what a higher term in a reply means.
+pub(super) fn bare(term: Term) -> Vote {
+    Vote {
+        leader_id: LeaderId {
+            term,
+            server: Uuid::nil(),
+        },
+        committed: false,
+    }
+}
+
+/// Makes a [`Network`] for each peer.
+#[derive(Debug)]
+pub(super) struct Networks(pub(super) Arc<Wire>);
+
+impl RaftNetworkFactory<TypeConfig> for Networks {
+    type Network = Network;
+
+    async fn new_client(&mut self, target: ServerId, _: &openraft::impls::BasicNode) -> Network {
+        Network {
+            wire: self.0.clone(),
+            target,
+            last_snapshot: None,
+        }
+    }
+}
+
+/// The way to one peer.
+#[derive(Debug)]
+pub(super) struct Network {
+    wire: Arc<Wire>,
+    target: ServerId,
+    last_snapshot: Option<(u64, tokio::time::Instant)>,
+}
+
+impl RaftNetworkV2<TypeConfig> for Network {
+    type SnapshotData = Arc<Contents>;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        _: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let term = rpc.vote.leader_id.term;
+        let (prev_term, prev_index) = rpc
+            .prev_log_id
+            .map_or((0, 0), |id| (id.leader_id, id.index));
+        let count = rpc.entries.len() as u64;
+        let body = Body::AppendRequest(AppendRequest {
+            term,
+            prev_log_index: prev_index,
+            prev_log_term: prev_term,
+            leader_commit: rpc.leader_commit.map_or(0, |id| id.index),
+            log: Log::new(rpc.entries.into_iter().map(from_raft).collect()),
+        });
+        let key = Key::Append {
+            prev_index,
+            prev_term,
+            count,
+        };
+        let reply = self
+            .wire
+            .ask(self.target, key, body, self.wire.patience())
+            .await?;
+        let Body::AppendReply(reply) = reply else {
+            return Err(Trouble::Failed("another reply".to_owned()).into());
+        };
+        match reply.result {
+            _ if reply.term > term => Ok(AppendEntriesResponse::HigherVote(bare(reply.term))),
+            AppendResult::Ok => Ok(AppendEntriesResponse::Success),
+            // What has nothing before it fits anywhere: there is no conflict to go back from.
+            AppendResult::Inconsistency if prev_index > 0 => Ok(AppendEntriesResponse::Conflict),
+            AppendResult::Inconsistency => {
+                Err(Trouble::Failed("the peer refuses the log's beginning".to_owned()).into())
+            }
+            AppendResult::IoError => {
+                Err(Trouble::Failed("the peer cannot write its log".to_owned()).into())
+            }
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let term = rpc.vote.leader_id.term;
+        let body = vote_request(&rpc, term, false);
+        let reply = self
+            .wire
+            .ask(self.target, Key::Vote(term), body, option.hard_ttl())
+            .await?;
+        let Body::VoteReply(reply) = reply else {
+            return Err(Trouble::Failed("another reply".to_owned()).into());
+        };
+        let vote = if reply.vote.is_nil() || reply.term > term {
+            bare(reply.term)
+        } else {
+            Vote::new(term, reply.vote)
+        };
+        Ok(VoteResponse::new(
+            vote,
+            None,
+            reply.term == term && reply.vote == self.wire.own,
+        ))
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        if !self.wire.peers.is_connected(self.target) {
+            return Err(Trouble::NotConnected.into());
+        }
+        if !self.wire.takes_pre_votes(self.target) {
+            // It would not understand the question.
+            return Ok(VoteResponse::new(rpc.vote, None, true));
+        }
+        let body = vote_request(&rpc, rpc.vote.leader_id.term.saturating_sub(1), true);
+        let reply = self
+            .wire
+            .ask(self.target, Key::PreVote, body, option.hard_ttl())
+            .await?;
+        let Body::VoteReply(reply) = reply else {
+            return Err(Trouble::Failed("another reply".to_owned()).into());
+        };
+        let granted = reply.vote == self.wire.own;
+        let vote = if granted { rpc.vote } else { bare(reply.term) };
+        Ok(VoteResponse::new(vote, None, granted))
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + openraft::OptionalSend + 'static,
+        _: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let send = self.send_snapshot(vote, snapshot.snapshot);
+        tokio::select! {
+            reply = send => reply.map_err(|trouble| match trouble {
+                Trouble::NotConnected => StreamingError::Unreachable(Unreachable::new(&trouble)),
+                Trouble::Failed(_) => StreamingError::Network(NetworkError::new(&trouble)),
+            }),
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        _: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        if *request.to_node_id() == self.target {
+            let term = request.from_leader().leader_id.term;
+            let body = Body::BecomeLeader(BecomeLeader { term });
+            let sent = self.wire.peers.send(self.target, &body, None);
+            sent.map_err(|error| Trouble::Failed(error.to_string()))?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(RETRY)))
+    }
+}
+
+impl Network {
+    async fn send_snapshot(
+        &mut self,
+        vote: Vote,
+        contents: Arc<Contents>,
+    ) -> Result<SnapshotResponse<TypeConfig>, Trouble> {
+        let (index, term) = (contents.meta.index, contents.meta.term);
+        if let Some((last, at)) = self.last_snapshot
+            && last == index
+        {
+            tokio::time::sleep_until(at + SNAPSHOT_PAUSE).await;
+        }
+        let own_term = vote.leader_id.term;
+        let body = self.wire.snapshot_message(own_term, contents).await;
+        let key = Key::Snapshot { index, term };
+        let reply = self
+            .wire
+            .ask(self.target, key, body, SNAPSHOT_PATIENCE)
+            .await;
+        self.last_snapshot = Some((index, tokio::time::Instant::now()));
+        match reply? {
+            Body::InstallSnapshotReply(reply) if reply.term > own_term => {
+                Ok(SnapshotResponse::new(bare(reply.term)))
+            }
+            _ => Ok(SnapshotResponse::new(vote)),
+        }
+    }
+}
+
+fn vote_request(rpc: &VoteRequest<TypeConfig>, term: Term, is_prevote: bool) -> Body {
+    let last = rpc.last_log_id;
+    Body::VoteRequest(WireVote {
+        term,
+        last_log_index: last.map_or(0, |id| id.index),
+        last_log_term: last.map_or(0, |id| id.leader_id),
+        leadership_transfer: rpc.leadership_transfer,
+        is_prevote,
+    })
+}

@@ -1,0 +1,7 @@
+//! What commands need that ask servers: whom, and how.
+
+mod connection;
+mod remotes;
+
+pub use connection::{CallError, Client, quoted};
+pub use remotes::Remotes;

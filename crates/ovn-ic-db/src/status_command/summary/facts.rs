@@ -1,0 +1,64 @@
+//! What a single answer tells.
+
+use ovsdb::Uuid;
+use ovsdb_cluster::address::{Address, Host};
+use ovsdb_cluster::status::{MemberStatus, Standing};
+
+use super::super::answer::{Answer, Outcome};
+
+/// The member that answered, if it is one of ours.
+pub fn member_of(answer: &Answer) -> Option<&MemberStatus> {
+    match &answer.outcome {
+        Outcome::Report(report) => report.member.as_ref(),
+        _ => None,
+    }
+}
+
+/// The last entry that the server knows to be committed.
+pub fn newest_committed(answer: &Answer) -> Option<u64> {
+    match &answer.outcome {
+        Outcome::Report(report) => Some(report.member.as_ref()?.log.committed),
+        Outcome::Server(row) => row.index,
+        Outcome::Error(_) => None,
+    }
+}
+
+/// Who leads, as far as the server knows.
+pub fn leader_of(answer: &Answer) -> Option<Uuid> {
+    match &answer.outcome {
+        Outcome::Report(report) => report.member.as_ref()?.leader,
+        Outcome::Server(row) if row.leader => row.server_id,
+        _ => None,
+    }
+}
+
+/// It is no cluster's member.
+pub fn serves_alone(answer: &Answer) -> bool {
+    match &answer.outcome {
+        Outcome::Report(report) => report.member.is_none() && report.contents.is_some(),
+        Outcome::Server(row) => row.model == "standalone",
+        Outcome::Error(_) => false,
+    }
+}
+
+/// The database can be used there: the server leads, is alone, or knows who leads.
+pub fn knows_leader(answer: &Answer) -> bool {
+    match &answer.outcome {
+        Outcome::Report(report) => match &report.member {
+            Some(member) => member.standing == Standing::Member && member.leader.is_some(),
+            None => report.contents.is_some(),
+        },
+        Outcome::Server(row) => row.connected,
+        Outcome::Error(_) => false,
+    }
+}
+
+/// Whether two addresses, of clients or of members, are of one host.
+pub fn same_host(a: &str, b: &str) -> bool {
+    let host = |text: &str| match text.parse() {
+        Ok(Address::Network { host, .. }) => Some(host),
+        _ => None,
+    };
+    let (a, b): (Option<Host>, Option<Host>) = (host(a), host(b));
+    a.is_some() && a == b
+}
