@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
 use ovn_ic_db_tests::world::interconnect::Side;
+use serde_json::json;
 
 /// Longer than the election timer of 1 s and its random part of another one.
 const LONGER_THAN_AN_ELECTION: Duration = Duration::from_millis(3500);
@@ -130,5 +132,29 @@ fn the_disk_of_a_follower_is_full_and_then_the_leaders() -> Result<()> {
         cluster.node(full).fill_disk()?;
         workload.wait_until_all_write(cluster, &[full])?;
         cluster.node(full).free_disk()
+    })
+}
+
+/// The checker is shown a loss: a row is taken away behind its back.
+#[test]
+fn a_planted_loss_is_found() -> Result<()> {
+    let options = Options::three(Kind::under_test()?, Wiring::Loopback);
+    run(&options, |cluster| {
+        let workload = Workload::start(cluster, &Plan::default())?;
+        workload.wait_until_all_write(cluster, &[])?;
+        let socket = cluster.node(leader(cluster)?).socket(Side::Southbound);
+        let delete = json!({"op": "delete", "table": "Availability_Zone",
+            "where": [["name", "==", "row-raw0-1"]]});
+        let results = Client::unix(&socket)?.transact("OVN_IC_Southbound", &[delete])?;
+        ensure!(results[0]["count"] == 1, "{results:?}");
+        workload.wait_until_all_write(cluster, &[])?;
+        let Err(error) = workload.finish(cluster) else {
+            bail!("the loss of a row was not found");
+        };
+        let found = format!("{error:#}");
+        for text in ["row-raw0-1 is there 0 times", "never committed"] {
+            ensure!(found.contains(text), "{found}");
+        }
+        Ok(())
     })
 }

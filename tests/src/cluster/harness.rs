@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -55,11 +56,14 @@ pub struct Cluster {
 
 /// Starts a cluster and hands it to a test, then kills it and lets
 /// `ovsdb-tool` check its files. If anything of that fails, by an error or a
-/// panic, the files and logs stay, and the error says where.
+/// panic, the files and logs stay, and the error says where. One at a time in a
+/// process, as elections do not bear a busy machine.
 ///
 /// # Errors
 /// Those of the test, and if the cluster does not start.
 pub fn run<T>(options: &Options, test: impl FnOnce(&mut Cluster) -> Result<T>) -> Result<T> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut cluster = Cluster::new(options)?;
     let outcome = cluster
         .found(&options.kinds)
@@ -286,6 +290,27 @@ impl Cluster {
             "{}: leaders {leaders:?}, terms {terms:?}",
             side.database()
         );
+        Ok(())
+    }
+
+    /// Waits until every working node has applied what the leaders have now.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub fn wait_until_even(&self) -> Result<()> {
+        for side in Side::BOTH {
+            let index = |number: usize| {
+                let told = announced(&self.nodes[number].socket(side), side);
+                told.ok().and_then(|told| told.index)
+            };
+            let leader = self.wait_for_leader(side, |_| true)?;
+            let goal = wait_for("the leader's index", PATIENCE, || Ok(index(leader)))?;
+            for number in self.working() {
+                wait_for("a follower's index", PATIENCE, || {
+                    Ok((index(number) >= Some(goal)).then_some(()))
+                })?;
+            }
+        }
         Ok(())
     }
 

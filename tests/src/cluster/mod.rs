@@ -7,6 +7,7 @@
 //! [`check`] holds that against the contents of all members.
 
 pub mod check;
+pub mod contents;
 pub mod ctl_writer;
 pub mod diary;
 pub mod figures;
@@ -15,6 +16,7 @@ pub mod harness;
 pub mod history;
 pub mod network;
 pub mod node;
+mod programs;
 pub mod rows;
 pub mod session;
 pub mod status;

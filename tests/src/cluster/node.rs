@@ -5,18 +5,15 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::json;
 
-use super::guard;
 use super::network::Ports;
 use crate::client::Client;
-use crate::process::{Program, executable, require};
 use crate::world::daemon::Daemon;
-use crate::world::interconnect::{Side, debian_schema};
+use crate::world::interconnect::Side;
 
 /// Whose programs a node runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +60,11 @@ pub struct Site {
 /// A node, running or not.
 #[derive(Debug)]
 pub struct Node {
-    number: usize,
+    pub(super) number: usize,
     kind: Kind,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// What its programs' command lines begin with.
-    at: Vec<OsString>,
+    pub(super) at: Vec<OsString>,
     daemons: Vec<Daemon>,
     frozen: bool,
 }
@@ -157,113 +154,6 @@ impl Node {
             daemon.start()?;
         }
         Ok(())
-    }
-
-    fn daemon(&self, program: PathBuf, arguments: Vec<OsString>, output: &str) -> Result<Daemon> {
-        let mut line = self.at.clone();
-        line.extend(guard::leash());
-        // A file at its limit is an error of the write, not the end.
-        line.extend(["env", "--ignore-signal=XFSZ", "--"].map(OsString::from));
-        line.push(program.into());
-        line.extend(arguments);
-        let first = require(&line.remove(0).to_string_lossy(), "util-linux")?;
-        let output = self.folder.join("log").join(output);
-        Ok(Daemon::new(first, line, output))
-    }
-
-    fn reference(&self, site: &Site, manner: Manner) -> Result<Vec<Daemon>> {
-        let mut daemons = Vec::new();
-        for (side, clients, log) in [
-            (Side::Northbound, site.ports.northbound, "nb"),
-            (Side::Southbound, site.ports.southbound, "sb"),
-        ] {
-            let file = self.file(side);
-            if !file.exists() {
-                self.make_file(side, site, manner)?;
-            }
-            let at = |path: PathBuf| path.display().to_string();
-            let pid = self.folder.join(format!("run/{}.pid", side.file_stem()));
-            let log = format!("ovsdb-server-ic-{log}.log");
-            let listen = bracketed(site.addresses[self.number]);
-            let arguments = [
-                "--no-chdir".to_owned(),
-                "-vconsole:off".to_owned(),
-                format!("--log-file={}", at(self.folder.join("log").join(&log))),
-                format!("--remote=punix:{}", at(self.socket(side))),
-                format!("--remote=ptcp:{clients}:{listen}"),
-                format!("--pidfile={}", at(pid)),
-                format!("--unixctl={}", at(self.control_socket(side))),
-                at(file),
-            ];
-            let server = crate::process::executable(Program::Reference)?;
-            let arguments = arguments.map(OsString::from).to_vec();
-            daemons.push(self.daemon(server, arguments, &format!("{log}.out"))?);
-        }
-        Ok(daemons)
-    }
-
-    /// Makes a file as the deployment's scripts do.
-    fn make_file(&self, side: Side, site: &Site, manner: Manner) -> Result<()> {
-        let port = match side {
-            Side::Northbound => site.ports.northbound_raft,
-            Side::Southbound => site.ports.southbound_raft,
-        };
-        let place = |node: usize| format!("tcp:{}:{port}", bracketed(site.addresses[node]));
-        let mut command = Command::new(require("ovsdb-tool", "openvswitch-common")?);
-        match manner {
-            Manner::Found => command
-                .arg("create-cluster")
-                .arg(self.file(side))
-                .arg(debian_schema(side.schema())?)
-                .arg(place(self.number)),
-            Manner::Join(_) => command
-                .arg("join-cluster")
-                .args([self.file(side).as_os_str(), side.database().as_ref()])
-                .arg(place(self.number))
-                .args(
-                    (0..site.addresses.len())
-                        .filter(|node| *node != self.number)
-                        .map(place),
-                ),
-        };
-        let output = command.output()?;
-        ensure!(
-            output.status.success(),
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
-    }
-
-    fn ours(&self, site: &Site, manner: Manner) -> Result<Daemon> {
-        let addresses: Vec<String> = site.addresses.iter().map(IpAddr::to_string).collect();
-        let part = |part: &str| self.folder.join(part).into_os_string();
-        let mut environment: Vec<(OsString, OsString)> = vec![
-            ("LOCAL_IP".into(), addresses[self.number].clone().into()),
-            ("NODE_IPS".into(), addresses.join(",").into()),
-            ("ENABLE_BIND_LOCAL_IP".into(), "true".into()),
-            ("OVN_DBDIR".into(), part("etc")),
-            ("OVN_RUNDIR".into(), part("run")),
-            ("OVN_LOGDIR".into(), part("log")),
-            // No transit switch but those that the tests make.
-            ("TS_NAME".into(), "".into()),
-        ];
-        let ports = site.ports;
-        for (name, port) in [
-            ("OVN_IC_DB_NB_PORT", ports.northbound),
-            ("OVN_IC_DB_SB_PORT", ports.southbound),
-            ("OVN_IC_DB_NB_RAFT_PORT", ports.northbound_raft),
-            ("OVN_IC_DB_SB_RAFT_PORT", ports.southbound_raft),
-        ] {
-            environment.push((name.into(), port.to_string().into()));
-        }
-        if let Manner::Join(leader) = manner {
-            environment.push(("LEADER_IP".into(), addresses[leader].clone().into()));
-        }
-        let program = executable(Program::Ours)?;
-        Ok(self
-            .daemon(program, vec!["run".into()], "ovn-ic-db.out")?
-            .with_environment(environment))
     }
 
     /// Kills its programs as a crash would, all at once.
@@ -392,12 +282,5 @@ impl Node {
         Ok(text
             .with_context(|| format!("{command}: {answer}"))?
             .to_owned())
-    }
-}
-
-fn bracketed(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
