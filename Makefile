@@ -1,10 +1,11 @@
 # make run    the program                    make test   everything that must pass
 # make world  two zones with real daemons
-# make bench  ours beside Debian's server    make soak   the differential test for hours
+# make bench  ours beside Debian's server    make soak   random requests and faults for hours
+# make faults what faults cost a cluster's clients, ours beside Debian's
 
 CARGO ?= cargo
 
-.PHONY: run packages lint build test world bench soak clean
+.PHONY: run packages lint build test world bench faults soak clean
 
 run:
 	$(CARGO) run --release
@@ -39,7 +40,8 @@ bench: packages
 SOAK_SECONDS ?= 14400
 
 # A hundred schemas after the other, from a new seed on; the seed that shows a difference is
-# printed with the shortest story that was found, and ends it.
+# printed with the shortest story that was found, and ends it. Between them, ten minutes of random
+# faults upon a cluster under writers and monitors.
 soak: packages
 	$(CARGO) build --release -p ovn-ic-db
 	@end=$$(($$(date +%s) + $(SOAK_SECONDS))); seed=$$(date +%s); \
@@ -47,8 +49,17 @@ soak: packages
 		DIFFERENTIAL_SEED=$$seed DIFFERENTIAL_SCHEMAS=100 DIFFERENTIAL_STEPS=60000 \
 			$(CARGO) test --release -p ovn-ic-db-tests --test differential -- --nocapture \
 			|| exit 1; \
+		CLUSTER_SEED=$$seed CLUSTER_SOAK_SECONDS=600 \
+			$(CARGO) test --release -p ovn-ic-db-tests --test cluster_soak -- --nocapture \
+			|| exit 1; \
 		seed=$$((seed + 100)); \
 	done
+
+FAULT_ROUNDS ?= 10
+
+faults: packages
+	$(CARGO) build --release -p ovn-ic-db
+	$(CARGO) run --release -p ovn-ic-db-tests --bin fault-figures -- $(FAULT_ROUNDS)
 
 # Two availability zones with real daemons on the reference and on ours, with times side by side.
 world: packages build

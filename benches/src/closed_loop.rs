@@ -48,7 +48,7 @@ pub struct Load<'a> {
 /// nothing but probes. Fails at the first answer that is not the expected success.
 pub fn run(
     swarm: &mut Swarm,
-    pid: u32,
+    pids: &[u32],
     shape: Shape,
     span: Span,
     load: Load<'_>,
@@ -77,7 +77,7 @@ pub fn run(
     while in_flight > 0 {
         let now = Instant::now();
         if counting.is_none() && now - begun >= span.warm_up {
-            busy = Some(Busy::start(pid)?);
+            busy = Some(Busy::start(pids)?);
             counting = Some(Instant::now());
         }
         if let (Some(since), None, Some(busy)) = (counting, &result, &busy) {

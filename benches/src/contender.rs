@@ -85,6 +85,14 @@ impl Programs {
             .unwrap_or_default())
     }
 
+    /// Ours, if that is what plays this role; otherwise it is the reference.
+    pub fn ours(&self, role: Role) -> Option<&Path> {
+        match role {
+            Role::Reference => None,
+            Role::Ours | Role::OursAlways => self.ours.as_deref(),
+        }
+    }
+
     fn command(&self, role: Role) -> Command {
         match (role, &self.ours) {
             (Role::Reference, _) | (_, None) => Command::new("ovsdb-server"),
@@ -197,15 +205,19 @@ impl Server {
 
     /// The end of what the server said.
     fn complaint(&self) -> String {
-        let mut said = String::new();
-        for name in ["stderr", "db.log"] {
-            let text = std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            said.push_str(&lines[lines.len().saturating_sub(10)..].join("\n"));
-            said.push('\n');
-        }
-        said
+        ["stderr", "db.log"]
+            .map(|name| end_of(&self.folder.path().join(name)))
+            .concat()
     }
+}
+
+/// The last lines of a text file.
+pub fn end_of(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let mut end = lines[lines.len().saturating_sub(10)..].join("\n");
+    end.push('\n');
+    end
 }
 
 impl Drop for Server {

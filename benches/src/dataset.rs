@@ -101,7 +101,8 @@ pub fn write_database(path: &Path, rows: usize) -> Result<()> {
     Ok(())
 }
 
-fn write_record(file: &mut impl Write, mut text: Vec<u8>) -> Result<()> {
+/// Appends one record of a database file.
+pub fn write_record(file: &mut impl Write, mut text: Vec<u8>) -> Result<()> {
     text.push(b'\n');
     let hash: String = Sha1::digest(&text)
         .iter()
@@ -113,7 +114,7 @@ fn write_record(file: &mut impl Write, mut text: Vec<u8>) -> Result<()> {
 }
 
 /// One step of the generator splitmix64: a bijection of the 64-bit numbers.
-fn scramble(number: u64) -> u64 {
+pub fn scramble(number: u64) -> u64 {
     let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

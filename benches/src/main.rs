@@ -5,6 +5,7 @@
 //! first that is not the expected success ends the run.
 
 mod closed_loop;
+mod cluster;
 mod connection;
 mod contender;
 mod dataset;

@@ -55,9 +55,13 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
+fn together(pids: &[u32]) -> Result<Duration> {
+    pids.iter().map(|pid| processor_time(*pid)).sum()
+}
+
 /// Processor time of a server and of this program over a span of time.
 pub struct Busy {
-    pid: u32,
+    pids: Vec<u32>,
     server: Duration,
     generator: Duration,
     started: Instant,
@@ -66,19 +70,19 @@ pub struct Busy {
 /// What [`Busy`] found.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
-    /// Processor time of the server.
+    /// Processor time of all processes of the server.
     pub server: Duration,
     /// Share of one processor that this program took, 1.0 being all of it: then it is the bottleneck.
     pub generator: f64,
 }
 
 impl Busy {
-    /// Begins to count for the server with this process id.
-    pub fn start(pid: u32) -> Result<Self> {
+    /// Begins to count for the server with these process ids.
+    pub fn start(pids: &[u32]) -> Result<Self> {
         let generator = processor_time(std::process::id())?;
         Ok(Self {
-            pid,
-            server: processor_time(pid)?,
+            pids: pids.to_vec(),
+            server: together(pids)?,
             generator,
             started: Instant::now(),
         })
@@ -86,7 +90,7 @@ impl Busy {
 
     /// What was used since the start.
     pub fn used(&self) -> Result<Used> {
-        let server = processor_time(self.pid)?.saturating_sub(self.server);
+        let server = together(&self.pids)?.saturating_sub(self.server);
         let generator = processor_time(std::process::id())?.saturating_sub(self.generator);
         let generator = generator.as_secs_f64() / self.started.elapsed().as_secs_f64();
         Ok(Used { server, generator })

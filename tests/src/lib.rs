@@ -7,6 +7,7 @@
 //! Debian package that has it, because a test that is skipped proves nothing.
 
 pub mod client;
+pub mod cluster;
 pub mod differential;
 pub mod process;
 pub mod witness;

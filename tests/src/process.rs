@@ -90,21 +90,24 @@ pub fn executable(program: Program) -> Result<PathBuf> {
             if let Some(path) = std::env::var_os("OVN_IC_DB_BIN") {
                 return Ok(path.into());
             }
-            // A test runs as target/PROFILE/deps/NAME-HASH, or one folder higher.
-            let test = std::env::current_exe().context("where the test itself is")?;
-            test.ancestors()
-                .skip(1)
-                .take(2)
-                .map(|folder| folder.join("ovn-ic-db"))
-                .find(|candidate| candidate.is_file())
-                .with_context(|| {
-                    format!(
-                        "no ovn-ic-db near {}: cargo build -p ovn-ic-db",
-                        test.display()
-                    )
-                })
+            built("ovn-ic-db").context("cargo build -p ovn-ic-db")
         }
     }
+}
+
+/// A program of this workspace that was built with the test.
+///
+/// # Errors
+/// If it was not.
+pub fn built(program: &str) -> Result<PathBuf> {
+    // A test runs as target/PROFILE/deps/NAME-HASH, or one folder higher.
+    let test = std::env::current_exe().context("where the test itself is")?;
+    test.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+        .with_context(|| format!("no {program} near {}", test.display()))
 }
 
 /// Makes an empty standalone database file with `ovsdb-tool create`.

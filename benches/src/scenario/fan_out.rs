@@ -41,7 +41,11 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
             race.step(&mut swarm, depth)?;
         }
         race.latency.reset();
-        let (busy, since, before) = (Busy::start(server.pid())?, Instant::now(), race.delivered);
+        let (busy, since, before) = (
+            Busy::start(&[server.pid()])?,
+            Instant::now(),
+            race.delivered,
+        );
         while since.elapsed() < run.span.counted || race.delivered == before {
             race.step(&mut swarm, depth)?;
         }

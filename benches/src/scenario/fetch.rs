@@ -54,7 +54,7 @@ fn fetch(run: &mut Run<'_>, writes: bool) -> Result<()> {
         write_latency: figure::latencies()?,
     };
     let mut updates = Updates::of_row(0, false);
-    let (busy, begun) = (Busy::start(server.pid())?, Instant::now());
+    let (busy, begun) = (Busy::start(&[server.pid()])?, Instant::now());
     for client in 1..=clients {
         crowd.ask(&mut swarm, client)?;
     }

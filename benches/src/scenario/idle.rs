@@ -41,7 +41,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
             expect: Expect::OneRowChanged,
             units: 1,
         };
-        let measured = closed_loop::run(&mut swarm, server.pid(), SHAPE, run.span, load)?;
+        let measured = closed_loop::run(&mut swarm, &[server.pid()], SHAPE, run.span, load)?;
         run.rate(
             format!("update {SHAPE} beside {} idle {name}", run.sizes.idle),
             "txn/s",

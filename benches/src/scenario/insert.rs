@@ -56,7 +56,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
             expect: Expect::Inserted(rows),
             units: rows as u64,
         };
-        let measured = closed_loop::run(&mut swarm, server.pid(), shape, run.span, load)?;
+        let measured = closed_loop::run(&mut swarm, &[server.pid()], shape, run.span, load)?;
         run.rate(format!("{name} {shape}"), "rows/s", measured);
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What is measured. Each scenario is one function that measures one server once.
 
+mod cluster;
 mod fan_out;
 mod fetch;
 mod idle;
@@ -94,6 +95,12 @@ pub const ALL: &[Scenario] = &[
         roles: BOTH,
         at_most: u32::MAX,
         run: idle::run,
+    },
+    Scenario {
+        name: "cluster",
+        roles: BOTH,
+        at_most: u32::MAX,
+        run: cluster::run,
     },
     Scenario {
         name: "start-up",

@@ -56,7 +56,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
                 expect: Expect::Rows(1),
                 units: 1,
             };
-            let measured = closed_loop::run(&mut swarm, server.pid(), shape, run.span, load)?;
+            let measured = closed_loop::run(&mut swarm, &[server.pid()], shape, run.span, load)?;
             run.rate(
                 format!("select by {name} in {rows} rows {shape}"),
                 "txn/s",

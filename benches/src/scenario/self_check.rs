@@ -50,7 +50,7 @@ pub fn run(run: &mut Run<'_>) -> Result<()> {
         };
         match (
             passes,
-            closed_loop::run(&mut swarm, server.pid(), one, BRIEFLY, load),
+            closed_loop::run(&mut swarm, &[server.pid()], one, BRIEFLY, load),
         ) {
             (true, Err(error)) => return Err(error),
             (false, Ok(_)) => bail!("the load generator took a failure for a success"),

@@ -7,7 +7,7 @@ use crate::closed_loop::{self, Load, Shape};
 use crate::contender::Role;
 use crate::reply::Expect;
 
-const SHAPES: [Shape; 3] = [
+pub(super) const SHAPES: [Shape; 3] = [
     Shape {
         connections: 1,
         depth: 1,
@@ -46,7 +46,7 @@ fn updates(run: &mut Run<'_>, asks: bool, name: &str) -> Result<()> {
             expect: Expect::OneRowChanged,
             units: 1,
         };
-        let measured = closed_loop::run(&mut swarm, server.pid(), shape, run.span, load)?;
+        let measured = closed_loop::run(&mut swarm, &[server.pid()], shape, run.span, load)?;
         run.rate(format!("{name} {shape}"), "txn/s", measured);
     }
     Ok(())

@@ -29,8 +29,8 @@ pub trait Replica: Send + Sync + 'static {
     /// Replaces everything.
     fn install(&self, contents: &Contents);
 
-    /// The contents after the last entry that was applied.
-    fn version(&self) -> Version;
+    /// The contents after the last entry that was applied; none before the first.
+    fn version(&self) -> Option<Version>;
 
     /// The member's place has changed.
     fn placed(&self, place: &Place);

@@ -336,7 +336,8 @@ async fn what_was_sent_before_the_end_arrives() {
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
     one.send(2, &term(99));
-    let stopping = tokio::spawn(one.peers.stop());
+    let peers = one.peers;
+    let stopping = tokio::spawn(async move { peers.stop().await });
     two.term(99).await;
     stopping.await.expect("stopped");
 }

@@ -25,6 +25,7 @@ mod table;
 pub mod transaction;
 mod unique;
 pub mod version;
+mod walk;
 
 pub use changes::{Changes, RowChange, TableChanges};
 pub use history::{Commit, History, Past};

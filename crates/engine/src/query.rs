@@ -7,6 +7,7 @@ use ovsdb::{Atom, ColumnId, Condition, Datum, TableId, TableSchema, Uuid};
 use crate::draft::Draft;
 use crate::row::Row;
 use crate::table::index_hash;
+use crate::walk::walk;
 
 /// The rows of a table that satisfy every clause: by UUID or by a unique index where the
 /// condition allows it.
@@ -29,13 +30,7 @@ pub(crate) fn find(draft: &Draft, table: TableId, condition: &Condition) -> Vec<
         let rows = candidates.iter().filter_map(|uuid| draft.row(table, uuid));
         return rows.filter(matches).cloned().collect();
     }
-    draft
-        .version
-        .table(table)
-        .rows()
-        .filter(matches)
-        .cloned()
-        .collect()
+    walk(draft.version.table(table).rows(), condition, table_schema)
 }
 
 /// True if [`find`] need not walk the table.

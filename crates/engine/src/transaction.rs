@@ -117,6 +117,25 @@ impl Transaction {
             .sum()
     }
 
+    /// True if the answer may have to wait until others change something.
+    pub fn may_block(&self) -> bool {
+        let waits = |operation: &Operation| match operation {
+            Operation::Wait { timeout, .. } => *timeout != Some(0),
+            _ => false,
+        };
+        self.operations.iter().any(waits)
+    }
+
+    /// The locks that the session must own for it.
+    pub fn asserted_locks(&self) -> impl Iterator<Item = &str> {
+        self.operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::Assert { lock } => Some(&**lock),
+                _ => None,
+            })
+    }
+
     /// The tables that a `wait` of it looks at: changes of other tables do not make it true.
     pub fn awaited_tables(&self) -> impl Iterator<Item = TableId> {
         self.operations

@@ -61,6 +61,14 @@ impl Version {
         self
     }
 
+    /// The same contents with another copy of their schema, which must be equal to the first:
+    /// requests that were parsed with that one fit them then.
+    pub fn with_schema(mut self, schema: Arc<Schema>) -> Version {
+        debug_assert_eq!(schema, self.schema);
+        self.schema = schema;
+        self
+    }
+
     /// A table.
     pub fn table(&self, id: TableId) -> &Table {
         &self.tables[id.index()]

@@ -518,7 +518,10 @@ fn parse_monitor(schema: &Schema, format: Format, conditions: &BTreeMap<&str, St
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig {
+        max_global_rejects: 4000,
+        ..ProptestConfig::with_cases(400)
+    })]
 
     #[test]
     fn invariants_hold_and_failures_change_nothing(steps in transactions(16)) {

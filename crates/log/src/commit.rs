@@ -1,17 +1,17 @@
 //! Group commit: one thread a log, one write and one sync for all that was submitted meanwhile.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::compact::{self, Built, Compacted, Compaction, Unsettled};
-use crate::create::RecordWriter;
+use crate::committer::{Committer, Figures};
+use crate::compact::{Compacted, Compaction};
 use crate::queue::{Item, Queue};
-use crate::{Appender, Batch, LogError, RecordBuffer, Refused};
+use crate::turn::Turn;
+use crate::{Appender, Batch, LogError, RecordWriter, Refused};
 
 /// What a batch's `done` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,16 +61,6 @@ pub struct Status {
 
 /// How long a write that nobody waits for may wait for others.
 const LINGER: Duration = Duration::from_micros(200);
-const IDLE: Duration = Duration::from_millis(2);
-const LATEST: Duration = Duration::from_millis(10);
-const RETRY: Duration = Duration::from_secs(1);
-
-#[derive(Default)]
-struct Figures {
-    size: AtomicU64,
-    base: AtomicU64,
-    records: AtomicU64,
-}
 
 /// A running log. Dropping it commits what waits, syncs, and frees the lock.
 pub struct Log {
@@ -103,22 +93,17 @@ impl Log {
             Arc::new(Figures::default()),
             Arc::new(AtomicBool::new(false)),
         );
-        let mut worker = Worker {
-            buffer: RecordBuffer::new(appender.magic()),
+        let committer = Committer::new(
             appender,
-            policy: options.sync,
-            queue: queue.clone(),
-            figures: figures.clone(),
-            compacting: compacting.clone(),
-            unsynced_since: None,
-            orphans: VecDeque::new(),
-            compactor: None,
-            unsettled: None,
-        };
-        worker.publish();
+            options.sync,
+            queue.clone(),
+            figures.clone(),
+            compacting.clone(),
+        );
+        let for_thread = queue.clone();
         let thread = std::thread::Builder::new()
             .name("ovsdb-log".to_owned())
-            .spawn(move || worker.run())
+            .spawn(move || run(committer, &for_thread))
             .map_err(|answer| LogError::Thread {
                 file: path.clone(),
                 answer,
@@ -140,6 +125,12 @@ impl Log {
     /// Hands a batch over without waiting.
     pub fn try_submit(&self, batch: Batch) -> Result<(), Refused> {
         self.queue.submit(batch)
+    }
+
+    /// The same, for a caller that can wait for I/O: where it is quicker than to wake the log's thread,
+    /// the caller gets the turn to commit, and is expected to take it at once.
+    pub fn submit_here(&self, batch: Batch) -> Result<Option<Turn>, Refused> {
+        self.queue.submit_here(batch)
     }
 
     /// Calls `waker` once when a batch of that size may fit again: at once, or from the log's thread.
@@ -200,13 +191,17 @@ impl Log {
     /// its snapshot has been written (so a snapshot must not own the log).
     pub fn close(&self) -> Result<(), LogError> {
         self.queue.close();
+        // Dropped by a `done`, which runs where the log is being committed: that cannot be waited for.
+        if self.queue.is_turn_of_this_thread() {
+            return Ok(());
+        }
         let thread = self
             .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         match thread {
-            // Dropped by a `done`: the thread cannot wait for itself.
+            // The same, on the log's own thread.
             Some(thread) if thread.thread().id() == std::thread::current().id() => Ok(()),
             Some(thread) => thread.join().unwrap_or_else(|_| {
                 Err(LogError::Closed {
@@ -226,210 +221,15 @@ impl Drop for Log {
     }
 }
 
-struct Worker {
-    appender: Appender,
-    buffer: RecordBuffer,
-    policy: SyncPolicy,
-    queue: Arc<Queue>,
-    figures: Arc<Figures>,
-    compacting: Arc<AtomicBool>,
-    /// When the oldest acknowledged bytes that are not synced were written.
-    unsynced_since: Option<Instant>,
-    /// What waited in the queue when a round failed, to be failed behind it.
-    orphans: VecDeque<Item>,
-    compactor: Option<JoinHandle<()>>,
-    /// A compaction that is complete but for the folder's sync.
-    unsettled: Option<Unsettled>,
-}
-
-impl Worker {
-    fn run(&mut self) -> Result<(), LogError> {
-        let mut items = VecDeque::new();
-        loop {
-            let patience = match self.unsynced_since {
-                _ if self.appender.needs_repair() => Some(RETRY),
-                Some(_) => Some(IDLE),
-                None => None,
-            };
-            if !self.queue.take(&mut items, patience) {
-                // Before the lock goes: the thread still has its temporary file to remove.
-                if let Some(compactor) = self.compactor.take() {
-                    let _ = compactor.join();
-                }
-                let synced = self.appender.sync();
-                if let Some(unsettled) = self.unsettled.take() {
-                    let result = self.appender.repair();
-                    unsettled.settle(result, &self.compacting);
-                }
-                return synced;
-            }
-            if items.is_empty() {
-                self.sync_in_background();
-            }
-            self.round(&mut items);
-            if self
-                .unsynced_since
-                .is_some_and(|since| since.elapsed() >= LATEST)
-                && !self.appender.needs_repair()
-            {
-                self.sync_in_background();
-            }
-            self.publish();
-            if !self.appender.needs_repair()
-                && let Some(unsettled) = self.unsettled.take()
-            {
-                unsettled.settle(Ok(()), &self.compacting);
-            }
+/// The log's thread: commits whatever nobody commits in a turn.
+fn run(mut committer: Box<Committer>, queue: &Queue) -> Result<(), LogError> {
+    let mut items = VecDeque::new();
+    loop {
+        let going_on;
+        (committer, going_on) = queue.take(committer, &mut items);
+        if !going_on {
+            return committer.finish();
         }
-    }
-
-    fn publish(&self) {
-        self.figures
-            .size
-            .store(self.appender.len(), Ordering::Release);
-        self.figures
-            .base
-            .store(self.appender.base(), Ordering::Release);
-        self.figures
-            .records
-            .store(self.appender.records(), Ordering::Release);
-    }
-
-    /// A failure fails nobody: what was acknowledged is kept in memory, and written again before the next append.
-    fn sync_in_background(&mut self) {
-        match self.appender.sync() {
-            Ok(()) => self.unsynced_since = None,
-            Err(error) => tracing::warn!("{error}; trying again"),
-        }
-    }
-
-    fn round(&mut self, items: &mut VecDeque<Item>) {
-        let mut batches = Vec::with_capacity(items.len());
-        while let Some(item) = items.pop_front() {
-            match item {
-                Item::Batch(batch) => batches.push(batch),
-                // Both stand between what was submitted before and after them.
-                Item::Compact(compaction) => match self.commit(std::mem::take(&mut batches)) {
-                    Ok(()) => {
-                        self.compactor = compact::start(
-                            compaction,
-                            &self.appender,
-                            &self.queue,
-                            &self.compacting,
-                        );
-                    }
-                    Err(error) => {
-                        self.refuse(Item::Compact(compaction), &error);
-                        return self.fail_all(items, error);
-                    }
-                },
-                Item::Built(built) => {
-                    let committed = self.commit(std::mem::take(&mut batches));
-                    self.publish();
-                    self.complete(built);
-                    if let Err(error) = committed {
-                        return self.fail_all(items, error);
-                    }
-                }
-            }
-        }
-        if let Err(error) = self.commit(batches) {
-            self.fail_all(items, error);
-        }
-    }
-
-    /// Writes, syncs and acknowledges; on an error the batches have been told, and the queue refuses.
-    fn commit(&mut self, batches: Vec<Batch>) -> Result<(), Arc<LogError>> {
-        if batches.is_empty() {
-            return Ok(());
-        }
-        let start = self.appender.len();
-        self.buffer.clear();
-        let mut waiting = VecDeque::with_capacity(batches.len());
-        let mut panicked = false;
-        for Batch {
-            encode,
-            durable,
-            done,
-            ..
-        } in batches
-        {
-            panicked =
-                panicked || catch_unwind(AssertUnwindSafe(|| encode(&mut self.buffer))).is_err();
-            waiting.push_back((start + self.buffer.len() as u64, durable, done));
-        }
-        let written = if panicked {
-            Err(LogError::Encoder {
-                file: self.appender.path().to_path_buf(),
-            })
-        } else if self.buffer.is_empty() {
-            Ok(())
-        } else {
-            self.appender.append(&self.buffer)
-        };
-        let outcome = written.and_then(|()| {
-            let mut acknowledged = start;
-            if self.policy == SyncPolicy::Asked {
-                while waiting.front().is_some_and(|(_, durable, _)| !durable) {
-                    if let Some((end, _, done)) = waiting.pop_front() {
-                        acknowledged = end;
-                        call(done, Ok(()));
-                    }
-                }
-                if waiting.is_empty() {
-                    self.unsynced_since.get_or_insert_with(Instant::now);
-                    return Ok(());
-                }
-            }
-            let synced = self.appender.sync();
-            match &synced {
-                Ok(()) => self.unsynced_since = None,
-                Err(_) => {
-                    self.unsynced_since.get_or_insert_with(Instant::now);
-                    self.appender.roll_back(acknowledged);
-                }
-            }
-            synced
-        });
-        self.publish();
-        let outcome = outcome.map_err(Arc::new);
-        // Refused before anybody is told: what the caller submits on hearing of it must not slip in.
-        if let Err(error) = &outcome {
-            self.orphans = self.queue.fail(error.clone());
-        }
-        for (_, _, done) in waiting {
-            call(done, outcome.clone());
-        }
-        outcome
-    }
-
-    /// Fails the rest of a round and then what was submitted before the failure, in order.
-    fn fail_all(&mut self, items: &mut VecDeque<Item>, error: Arc<LogError>) {
-        let (rest, orphans) = (std::mem::take(items), std::mem::take(&mut self.orphans));
-        for item in rest.into_iter().chain(orphans) {
-            self.refuse(item, &error);
-        }
-    }
-
-    fn refuse(&mut self, item: Item, error: &Arc<LogError>) {
-        match item {
-            Item::Batch(batch) => call(batch.done, Err(error.clone())),
-            Item::Compact(compaction) => {
-                self.compacting.store(false, Ordering::Release);
-                (compaction.done)(Err(error.clone()));
-            }
-            // Holds acknowledged records only: nothing to give up.
-            Item::Built(built) => self.complete(built),
-        }
-    }
-
-    fn complete(&mut self, built: Built) {
-        self.unsettled = compact::complete(built, &mut self.appender, &self.compacting);
-    }
-}
-
-fn call(done: crate::queue::Done, result: Result<(), Arc<LogError>>) {
-    if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
-        tracing::error!("a callback of the log panicked");
+        committer.work(&mut items);
     }
 }

@@ -4,7 +4,7 @@
 //! `OVSDB CLUSTER ...`) and a JSON text. This crate frames, reads, locks, appends, group-commits and
 //! compacts such files. It knows nothing of JSON, schemas, rows, transactions or Raft: a record is an
 //! opaque text to it. It has no clock but for the pause between background syncs, and no async
-//! runtime: callbacks run on its own threads and are expected to be short.
+//! runtime: callbacks run on its own threads, or on one that takes a [`Turn`], and are expected to be short.
 //!
 //! The way through it:
 //!
@@ -13,13 +13,15 @@
 //!    ends and whether a torn last record is to be dropped. Or [`Appender::create`] makes a new file.
 //!    [`replace`] exchanges its contents before it is used.
 //! 3. [`Appender::open`] cuts a torn end off and stands at the end of the valid file.
-//! 4. [`Log::start`] moves the appender to a thread that commits [`Batch`]es in groups.
+//! 4. [`Log::start`] moves the appender to a thread that commits [`Batch`]es in groups; a lone writer
+//!    may commit on its own thread ([`Turn`]).
 //! 5. [`Log::begin_compaction`] replaces the file beside the running log; [`CompactionSchedule`] says when.
 //!
 //! Everything goes through [`FileSystem`], of which [`Disk`] is the real one.
 
 mod append;
 mod commit;
+mod committer;
 mod compact;
 mod create;
 mod disk;
@@ -34,6 +36,7 @@ mod symlink;
 mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod turn;
 
 pub use append::Appender;
 pub use commit::{Log, Options, Status, SyncPolicy};
@@ -48,3 +51,4 @@ pub use queue::{Batch, Done, Refused};
 pub use reader::{End, Reader, Record, Torn};
 pub use record::{Header, MAX_HEADER, Magic, RecordBuffer, parse_header};
 pub use symlink::resolve;
+pub use turn::Turn;

@@ -2,23 +2,30 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
+use crate::committer::Committer;
 use crate::compact::{Built, Compaction};
+use crate::turn::Turn;
 use crate::{LogError, RecordBuffer};
+
+/// After so many rounds of one batch each, a writer seems to be alone.
+const ALONE: u32 = 4;
 
 /// Told once whether a batch is in the file (and on disk, where that was asked for).
 pub type Done = Box<dyn FnOnce(Result<(), Arc<LogError>>) + Send>;
 
 /// Records that belong together, such as those of a group of transactions.
 pub struct Batch {
-    /// Writes the records; runs once, on the log's thread. No records is fine: a barrier.
+    /// Writes the records; runs once, where the log is committed. No records is fine: a barrier.
     pub encode: Box<dyn FnOnce(&mut RecordBuffer) + Send>,
     /// About how many bytes they will have; only the queue's bound depends on it.
     pub size_hint: usize,
     /// Whether `done` waits for the sync under [`SyncPolicy::Asked`](crate::SyncPolicy::Asked).
     pub durable: bool,
-    /// Called on the log's thread, in the order of submission. Keep it short; it must not wait for the log.
+    /// Called on the log's thread or the one that has the [`Turn`](crate::Turn), in the order of
+    /// submission. Keep it short; it must not wait for the log.
     pub done: Done,
 }
 
@@ -57,8 +64,14 @@ struct State {
     bytes: usize,
     failed: Option<Arc<LogError>>,
     closed: bool,
-    /// The log's thread waits for anything.
-    parked: bool,
+    /// Here while the log's thread waits for anything and nobody else commits.
+    idle: Option<Box<Committer>>,
+    /// The log's thread waits for the committer itself.
+    wanted: bool,
+    /// The thread that commits in a turn.
+    turn_of: Option<ThreadId>,
+    /// How many rounds in a row had one batch, or one in a turn with nothing behind it.
+    lone_rounds: u32,
     /// The log's thread waits for more, or for something urgent.
     lingering: bool,
     waiting_for_space: Vec<Box<dyn FnOnce() + Send>>,
@@ -106,7 +119,30 @@ impl Queue {
     }
 
     pub(crate) fn submit(&self, batch: Batch) -> Result<(), Refused> {
+        let state = self.admit(self.state(), batch)?;
+        self.wake(state);
+        Ok(())
+    }
+
+    /// Submits for somebody who can commit: gives the turn if somebody waits for the batch, the log is
+    /// idle, and others seem not to come meanwhile.
+    pub(crate) fn submit_here(self: &Arc<Self>, batch: Batch) -> Result<Option<Turn>, Refused> {
         let mut state = self.state();
+        let alone = state.items.is_empty() && state.lone_rounds >= ALONE;
+        let here = alone && (batch.durable || self.linger.is_zero());
+        state = self.admit(state, batch)?;
+        if here && let Some(committer) = state.idle.take() {
+            return Ok(Some(Turn::new(self.clone(), committer)));
+        }
+        self.wake(state);
+        Ok(None)
+    }
+
+    fn admit<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        batch: Batch,
+    ) -> Result<MutexGuard<'a, State>, Refused> {
         if state.closed {
             return Err(Refused::Closed(batch));
         }
@@ -117,27 +153,30 @@ impl Queue {
             return Err(Refused::Full(batch));
         }
         state.bytes += batch.size_hint;
-        self.put(state, Item::Batch(batch));
-        Ok(())
+        state.items.push_back(Item::Batch(batch));
+        Ok(state)
     }
 
     /// Puts something that is not bounded; gives it back if the log is closed or has failed.
     pub(crate) fn push(&self, item: Item, even_if_failed: bool) -> Result<(), Box<Returned>> {
-        let state = self.state();
+        let mut state = self.state();
         if state.closed || (state.failed.is_some() && !even_if_failed) {
             let error = state.failed.clone().filter(|_| !state.closed);
             return Err(Box::new((item, error)));
         }
-        self.put(state, item);
+        state.items.push_back(item);
+        self.wake(state);
         Ok(())
     }
 
-    fn put(&self, mut state: MutexGuard<'_, State>, item: Item) {
-        let hurry = state.lingering && (item.is_urgent() || self.is_full(&state, 0));
-        state.items.push_back(item);
-        let wake = std::mem::take(&mut state.parked) || hurry;
+    /// Wakes the log's thread, if it waits and the last item is one to wake it for.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        // Whoever put the first one in has woken it.
+        let first = state.items.len() == 1 && state.idle.is_some();
+        let urgent = state.items.back().is_some_and(Item::is_urgent);
+        let hurry = state.lingering && (urgent || self.is_full(&state, 0));
         drop(state);
-        if wake {
+        if first || hurry {
             self.work.notify_one();
         }
     }
@@ -152,45 +191,100 @@ impl Queue {
         }
     }
 
-    /// Waits for work at most `patience` (`None`: for ever) and takes all there is. `false`: closed and empty.
-    pub(crate) fn take(&self, into: &mut VecDeque<Item>, patience: Option<Duration>) -> bool {
+    /// Waits for work, as long as the committer has patience, and takes all there is; somebody may have
+    /// a turn with the committer meanwhile. `false`: closed and empty.
+    pub(crate) fn take(
+        &self,
+        mut committer: Box<Committer>,
+        into: &mut VecDeque<Item>,
+    ) -> (Box<Committer>, bool) {
         let mut state = self.state();
         while state.items.is_empty() && !state.closed {
-            state.parked = true;
-            match patience {
-                None => {
-                    state = self
-                        .work
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner)
+            let patience = committer.patience();
+            state.idle = Some(committer);
+            let timed_out;
+            (state, timed_out) = self.wait(state, patience);
+            committer = loop {
+                match state.idle.take() {
+                    Some(committer) => break committer,
+                    None => state.wanted = true,
                 }
-                Some(patience) => {
-                    let waited = self
-                        .work
-                        .wait_timeout(state, patience)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    state = waited.0;
-                    if waited.1.timed_out() {
-                        break;
-                    }
-                }
+                state = self.wait(state, None).0;
+            };
+            if timed_out {
+                break;
             }
         }
-        state.parked = false;
+        match state.items.len() {
+            0 => {}
+            1 => state.lone_rounds = state.lone_rounds.saturating_add(1),
+            _ => state.lone_rounds = 0,
+        }
         if !self.linger.is_zero()
             && !state.closed
             && !state.items.is_empty()
             && !state.items.iter().any(Item::is_urgent)
         {
             state.lingering = true;
-            let waited = self.work.wait_timeout(state, self.linger);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = self.wait(state, Some(self.linger)).0;
             state.lingering = false;
         }
         let going_on = !(state.closed && state.items.is_empty());
         std::mem::swap(&mut state.items, into);
         self.emptied(state);
-        going_on
+        (committer, going_on)
+    }
+
+    /// Waits to be woken; true if that took longer than it may.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        patience: Option<Duration>,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let Some(patience) = patience else {
+            let state = self.work.wait(state);
+            return (state.unwrap_or_else(PoisonError::into_inner), false);
+        };
+        let waited = self.work.wait_timeout(state, patience);
+        let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        (state, result.timed_out())
+    }
+
+    /// Takes all there is for a turn; not if there is more to do than to commit.
+    pub(crate) fn take_in_turn(&self, into: &mut VecDeque<Item>) -> bool {
+        let mut state = self.state();
+        if !state.items.iter().all(|i| matches!(i, Item::Batch(_))) {
+            return false;
+        }
+        if state.items.len() > 1 {
+            state.lone_rounds = 0;
+        }
+        state.turn_of = Some(std::thread::current().id());
+        std::mem::swap(&mut state.items, into);
+        self.emptied(state);
+        true
+    }
+
+    /// A turn is over.
+    pub(crate) fn give_back(&self, committer: Box<Committer>) {
+        let mut state = self.state();
+        state.turn_of = None;
+        let crowded = !state.items.is_empty();
+        if crowded {
+            state.lone_rounds = 0;
+        }
+        let wanted = std::mem::take(&mut state.wanted);
+        let wake = wanted || crowded || state.closed || committer.patience().is_some();
+        state.idle = Some(committer);
+        drop(state);
+        if wake {
+            self.work.notify_one();
+        }
+    }
+
+    /// True if this thread has a turn, and is taking it.
+    pub(crate) fn is_turn_of_this_thread(&self) -> bool {
+        self.state().turn_of == Some(std::thread::current().id())
     }
 
     fn emptied(&self, mut state: MutexGuard<'_, State>) {

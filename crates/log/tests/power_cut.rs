@@ -208,8 +208,10 @@ impl World {
             durable,
             done: Box::new(move |result| reports.add(number, result.is_ok())),
         };
-        if self.log().try_submit(batch).is_err() {
-            return self.settle();
+        match self.log().submit_here(batch) {
+            Ok(Some(turn)) => turn.take(),
+            Ok(None) => {}
+            Err(_) => return self.settle(),
         }
         self.next += 1;
         self.submitted.push(Submitted {

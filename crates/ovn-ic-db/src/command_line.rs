@@ -25,7 +25,7 @@ pub struct CommandLine {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve both interconnection databases (the default)
-    Run(RunFlags),
+    Run(Box<RunFlags>),
     /// Show both databases' servers, with their places in the cluster and what they hold
     Status(StatusFlags),
     /// Serve any database with ovsdb-server's command line
@@ -47,7 +47,16 @@ pub struct RunFlags {
     /// Client port of the southbound database; 0 takes any free one [default: 6646]
     #[arg(long, value_name = "PORT")]
     pub sb_port: Option<String>,
-    /// Addresses to listen on [default: all of this host]
+    /// Port for the other members of the northbound database [default: 6647]
+    #[arg(long, value_name = "PORT")]
+    pub nb_raft_port: Option<String>,
+    /// Port for the other members of the southbound database [default: 6648]
+    #[arg(long, value_name = "PORT")]
+    pub sb_raft_port: Option<String>,
+    /// Election timer of a cluster that this node founds [default: 1000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub election_timer: Option<String>,
+    /// Addresses to listen on for clients [default: all of this host]
     #[arg(long, value_name = "ADDRESS,...")]
     pub listen: Option<String>,
     /// Which writes are answered after their fsync: always, or asked for [default: always]

@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
+use ovsdb_cluster::file::ClusterFile;
+use ovsdb_cluster::node::{self, Connections};
+use ovsdb_log::Disk;
 use ovsdb_server::cluster_control::{self, Members};
+use ovsdb_server::clustered::Clustered;
 use ovsdb_server::control::{Answer, Commands};
 use ovsdb_server::log_control;
+use ovsdb_server::server_database::{Model, Status};
 use ovsdb_server::service::Service;
-use tokio::sync::oneshot;
 
 use crate::databases::{Databases, Kept};
 use crate::logging::SideLog;
+use crate::searching::Searching;
 use crate::stop::Stop;
 
 /// The built-in database, which has no file.
@@ -25,6 +30,50 @@ pub struct Subject {
     pub members: Arc<Members>,
     /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
     pub remotes: Vec<String>,
+}
+
+impl Subject {
+    /// Begins to be a member of a database's cluster, and offers the database.
+    pub async fn add_member(
+        &self,
+        file: ClusterFile,
+        settings: node::Settings,
+        connections: Option<Connections>,
+    ) -> anyhow::Result<Arc<Clustered>> {
+        let name = file.replayed().header.identity.name.clone();
+        let service = Arc::clone(&self.service);
+        let disk = Arc::new(Disk);
+        let member = Clustered::start(service, file, disk, settings, connections).await?;
+        self.members.add(&name, member.clone());
+        self.databases.add(&name, Kept::Member(member.clone()));
+        Ok(member)
+    }
+
+    /// Shows a node that looks for its cluster: it has no member yet.
+    pub fn show_searching(&self, searching: &Arc<Searching>) {
+        let name = searching.database();
+        self.members.add(name, searching.clone());
+        let status = Status {
+            model: Model::Clustered,
+            connected: false,
+            leader: false,
+            schema: None,
+            cluster: None,
+            server: Some(searching.server()),
+            index: None,
+        };
+        if let Err(error) = self.service.set_status(name, &status) {
+            tracing::error!("{name}: cannot be shown in _Server: {error}");
+        }
+    }
+
+    /// Stops being one, and takes the database away.
+    pub async fn remove_member(&self, name: &str, member: &Clustered) {
+        member.stop().await;
+        self.members.remove(name);
+        self.databases.remove(name);
+        self.service.remove(name);
+    }
 }
 
 /// All commands of one control socket.
@@ -96,7 +145,7 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     let mut failures = Vec::new();
     for (name, kept) in chosen {
         tracing::info!("compacting {name} database by user request");
-        if let Err(error) = compact_one(kept).await {
+        if let Err(error) = kept.compact().await {
             tracing::warn!("{name}: compaction failed: {error}");
             failures.push(error);
         }
@@ -107,32 +156,10 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     Err(failures.join("\n"))
 }
 
-async fn compact_one(kept: Kept) -> Result<(), String> {
-    let (over, wait) = oneshot::channel();
-    let begin = tokio::task::spawn_blocking(move || {
-        kept.compact(move |result| {
-            // Whoever asked may have gone.
-            let _ = over.send(result);
-        });
-    });
-    begin.await.map_err(|error| error.to_string())?;
-    match wait.await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("the compaction was given up".to_owned()),
-    }
-}
-
 fn storage_status(subject: &Subject, names: &[String]) -> Answer {
     let name = names.first().map_or("", String::as_str);
     if let Some(kept) = subject.databases.get(name) {
-        let unwritten = kept.standalone.unwritten();
-        return Ok(match kept.standalone.status().failed {
-            Some(error) => format!("status: {error}"),
-            None if unwritten > 0 => {
-                format!("status: {unwritten} transactions are not in the file yet")
-            }
-            None => "status: ok".to_owned(),
-        });
+        return Ok(kept.storage_status());
     }
     match subject.service.database(name) {
         Some(_) => Ok("status: ok".to_owned()),

@@ -1,19 +1,31 @@
-//! The standalone databases of one service, with the work that they need now and then.
+//! The databases of one service, with the work that they need now and then.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ovsdb::Error;
+use ovsdb_server::clustered::Clustered;
 use ovsdb_server::database::Database;
 use ovsdb_server::standalone::Standalone;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// How often a database is asked whether there is something to do.
 const ROUND: Duration = Duration::from_secs(1);
 
 /// A database and its file.
 #[derive(Clone)]
-pub struct Kept {
+pub enum Kept {
+    /// By this server alone.
+    Alone(Alone),
+    /// By a member of a cluster, which looks after its file itself.
+    Member(Arc<Clustered>),
+}
+
+/// A standalone database and its file.
+#[derive(Clone)]
+pub struct Alone {
     /// Its contents.
     pub database: Arc<Database>,
     /// What keeps them.
@@ -21,9 +33,58 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// Rewrites the file in its shortest form, and waits until the new one is there.
+    pub async fn compact(&self) -> Result<(), String> {
+        match self {
+            Kept::Member(member) => match member.node() {
+                Some(node) => node.compact().await,
+                None => Err("the server is starting".to_owned()),
+            },
+            Kept::Alone(alone) => {
+                let (over, wait) = oneshot::channel();
+                let alone = alone.clone();
+                let begin = tokio::task::spawn_blocking(move || {
+                    alone.compact(move |result| {
+                        // Whoever asked may have gone.
+                        let _ = over.send(result);
+                    });
+                });
+                begin.await.map_err(|error| error.to_string())?;
+                match wait.await {
+                    Ok(result) => result.map_err(|error| error.to_string()),
+                    Err(_) => Err("the compaction was given up".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// How the file is doing, for `ovsdb-server/get-db-storage-status`.
+    pub fn storage_status(&self) -> String {
+        let alone = match self {
+            Kept::Member(member) => {
+                let failure = member.node().and_then(|node| node.standing().failure);
+                return match failure {
+                    Some(error) => format!("status: {error}"),
+                    None => "status: ok".to_owned(),
+                };
+            }
+            Kept::Alone(alone) => alone,
+        };
+        let unwritten = alone.standalone.unwritten();
+        match alone.standalone.status().failed {
+            Some(error) => format!("status: {error}"),
+            None if unwritten > 0 => {
+                format!("status: {unwritten} transactions are not in the file yet")
+            }
+            None => "status: ok".to_owned(),
+        }
+    }
+}
+
+impl Alone {
     /// Rewrites the file in its shortest form. Blocks for as long as the writer is busy; `done` is
     /// called when the new file is there, or cannot be.
-    pub fn compact(&self, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
+    fn compact(&self, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
         let standalone = Arc::clone(&self.standalone);
         self.database.compact(Box::new(move |result| {
             standalone.compacted(result.is_ok());
@@ -41,6 +102,12 @@ impl Databases {
     pub fn add(&self, name: &str, kept: Kept) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.to_owned(), kept);
+    }
+
+    /// Forgets one.
+    pub fn remove(&self, name: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(name);
     }
 
     /// One of them.
@@ -74,7 +141,7 @@ impl Databases {
     }
 
     fn round(&self) {
-        for (name, kept) in self.all() {
+        for (name, kept) in self.all_alone() {
             kept.standalone.tick();
             if kept.standalone.compaction_due() {
                 compact_by_schedule(name, &kept);
@@ -82,9 +149,28 @@ impl Databases {
         }
     }
 
-    /// Writes what waits, syncs, and closes the files. Blocks.
+    fn all_alone(&self) -> Vec<(String, Alone)> {
+        let alone = |(name, kept)| match kept {
+            Kept::Alone(alone) => Some((name, alone)),
+            Kept::Member(_) => None,
+        };
+        self.all().into_iter().filter_map(alone).collect()
+    }
+
+    /// Stops the members: they hand over what they lead, and close their files.
+    pub async fn stop_members(&self) {
+        let mut stopping = JoinSet::new();
+        for (_, kept) in self.all() {
+            if let Kept::Member(member) = kept {
+                stopping.spawn(async move { member.stop().await });
+            }
+        }
+        while stopping.join_next().await.is_some() {}
+    }
+
+    /// Writes what waits, syncs, and closes the standalone files. Blocks.
     pub fn close(&self) {
-        for (name, kept) in self.all() {
+        for (name, kept) in self.all_alone() {
             if let Err(error) = kept.standalone.close() {
                 tracing::error!("{name}: closing the file failed: {error}");
             }
@@ -92,7 +178,7 @@ impl Databases {
     }
 }
 
-fn compact_by_schedule(name: String, kept: &Kept) {
+fn compact_by_schedule(name: String, kept: &Alone) {
     let before = kept.standalone.status().size;
     let standalone = Arc::clone(&kept.standalone);
     kept.compact(move |result| match result {

@@ -5,15 +5,20 @@
 
 mod backup_copy;
 mod client;
+mod cluster_member;
 mod command_line;
 mod control_commands;
 mod databases;
 mod folders;
+mod founding;
 mod logging;
+mod membership;
+mod own_contents;
 mod process;
 mod reporter;
 mod run;
 mod schemas;
+mod searching;
 mod server_command;
 mod settings;
 mod station;
@@ -67,6 +72,12 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     };
+    if let Some(cluster) = &settings.cluster {
+        let status = ExitCode::from(SettingError::EXIT_STATUS);
+        if let Err(error) = cluster.check_local() {
+            return process::fail(&error.to_string(), status);
+        }
+    }
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),

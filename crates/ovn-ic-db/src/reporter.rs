@@ -21,22 +21,37 @@ pub fn reporter(version: &str, databases: Arc<Databases>, members: Arc<Members>)
             uptime: milliseconds(started.elapsed()),
             memory: resident_bytes(Path::new("/proc/self/statm")),
         },
-        file: databases.get(name).map(|kept| file(&kept)),
+        file: databases.get(name).and_then(|kept| file(&kept)),
         member: members.get(name).map(|member| member.status()),
     })
 }
 
-fn file(kept: &Kept) -> FileReport {
-    let file = &kept.standalone;
-    let status = file.status();
-    FileReport {
-        path: file.path().display().to_string(),
+fn file(kept: &Kept) -> Option<FileReport> {
+    let (path, status, compacted, unwritten) = match kept {
+        Kept::Alone(alone) => {
+            let file = &alone.standalone;
+            let path = file.path().to_owned();
+            (
+                path,
+                file.status(),
+                file.last_compaction(),
+                file.unwritten(),
+            )
+        }
+        Kept::Member(member) => {
+            let node = member.node()?;
+            let status = node.file_status()?;
+            (node.path().to_owned(), status, node.last_compaction(), 0)
+        }
+    };
+    Some(FileReport {
+        path: path.display().to_string(),
         size: status.size,
         compact_size: status.base,
-        compacted: file.last_compaction().map(milliseconds),
-        unwritten: u64::try_from(file.unwritten()).unwrap_or(u64::MAX),
+        compacted: compacted.map(milliseconds),
+        unwritten: u64::try_from(unwritten).unwrap_or(u64::MAX),
         failure: status.failed.map(|error| error.to_string()),
-    }
+    })
 }
 
 fn milliseconds(duration: Duration) -> u64 {

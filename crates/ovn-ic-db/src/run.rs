@@ -10,14 +10,16 @@ use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::standalone::File;
 
+use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
 use crate::logging::Logging;
+use crate::membership::{self, OwnFile};
 use crate::schemas::Side;
-use crate::settings::Settings;
+use crate::settings::{ClusterSettings, Settings};
 use crate::station::{Manner, Places, Station};
 use crate::stop::{Signals, Stop};
 use crate::switch_keeper::SwitchKeeper;
-use crate::takeover::{self, Found};
+use crate::takeover;
 
 /// What `version` says.
 const VERSION: &str = concat!("ovn-ic-db ", env!("CARGO_PKG_VERSION"));
@@ -96,48 +98,77 @@ async fn load(
     stations: &mut [Station],
 ) -> anyhow::Result<()> {
     // Both are looked at before either is changed.
-    let paths = Side::BOTH.map(|side| folders.database(side));
-    let [northbound, southbound] = paths.clone();
-    let (northbound, southbound) = tokio::join!(
-        look(Side::Northbound, northbound),
-        look(Side::Southbound, southbound),
-    );
+    let cluster = settings.cluster.clone();
+    let [northbound, southbound] =
+        Side::BOTH.map(|side| look(side, folders.database(side), cluster.clone()));
+    let (northbound, southbound) = tokio::join!(northbound, southbound);
     let found = [northbound?, southbound?];
-    for (((side, path), found), station) in
-        Side::BOTH.into_iter().zip(paths).zip(found).zip(stations)
-    {
-        let file = prepare(side, path, found).await?;
-        let path = file.path().to_owned();
-        let database = station.add(file, settings.durability.policy())?;
-        if side == Side::Northbound {
-            let mut keeper = SwitchKeeper::new(
-                Arc::clone(&database),
-                settings.transit_switches.clone(),
-                settings.transit_switch_interval,
-            );
-            keeper.start().await;
-            station.spawn(keeper.keep());
+    for ((side, own), station) in Side::BOTH.into_iter().zip(found).zip(stations) {
+        let path = folders.database(side);
+        match own {
+            OwnFile::Missing(_) | OwnFile::Standalone(_) if settings.cluster.is_none() => {
+                // Its lock is taken again in a moment.
+                drop(own);
+                serve_alone(settings, side, path, station).await?;
+            }
+            own => {
+                // Whoever waits for a cluster answers nevertheless.
+                station.accept();
+                let subject = Arc::clone(station.subject());
+                let member = ClusterMember::new(side, path, settings, subject);
+                let task = member.start(own).await?;
+                station.spawn(task);
+            }
         }
-        let version = database.committed().version.clone();
-        let (schema, rows) = (version.schema(), version.row_count());
-        tracing::info!(
-            db = side.short(),
-            "{}: {}, schema {}, {rows} rows, on {}",
-            schema.name,
-            path.display(),
-            schema.version,
-            station.addresses()
-        );
-        station.accept();
     }
     Ok(())
 }
 
-async fn look(side: Side, path: PathBuf) -> anyhow::Result<Found> {
-    tokio::task::spawn_blocking(move || takeover::look(side, &path)).await?
+async fn serve_alone(
+    settings: &Settings,
+    side: Side,
+    path: PathBuf,
+    station: &mut Station,
+) -> anyhow::Result<()> {
+    let file = prepare(side, path).await?;
+    let path = file.path().to_owned();
+    let database = station.add(file, settings.durability.policy())?;
+    if side == Side::Northbound {
+        let mut keeper = SwitchKeeper::new(
+            Arc::clone(&database),
+            settings.transit_switches.clone(),
+            settings.transit_switch_interval,
+        );
+        keeper.start().await;
+        station.spawn(keeper.keep());
+    }
+    let version = database.committed().version.clone();
+    let (schema, rows) = (version.schema(), version.row_count());
+    tracing::info!(
+        db = side.short(),
+        "{}: {}, schema {}, {rows} rows, on {}",
+        schema.name,
+        path.display(),
+        schema.version,
+        station.addresses()
+    );
+    station.accept();
+    Ok(())
 }
 
-async fn prepare(side: Side, path: PathBuf, found: Found) -> anyhow::Result<File> {
-    let prepare = move || takeover::prepare(side, Path::new(&path), found);
+async fn look(
+    side: Side,
+    path: PathBuf,
+    cluster: Option<ClusterSettings>,
+) -> anyhow::Result<OwnFile> {
+    let look = move || membership::look(side, &path, cluster.as_ref());
+    tokio::task::spawn_blocking(look).await?
+}
+
+async fn prepare(side: Side, path: PathBuf) -> anyhow::Result<File> {
+    let prepare = move || {
+        let found = takeover::look(side, &path)?;
+        takeover::prepare(side, Path::new(&path), found)
+    };
     tokio::task::spawn_blocking(prepare).await?
 }

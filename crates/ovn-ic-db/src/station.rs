@@ -17,7 +17,7 @@ use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::control_commands::{self, Subject};
-use crate::databases::Kept;
+use crate::databases::{Alone, Kept};
 use crate::logging::SideLog;
 use crate::reporter::reporter;
 use crate::stop::Stop;
@@ -110,12 +110,17 @@ impl Station {
                 path.display()
             );
         };
-        let kept = Kept {
+        let kept = Kept::Alone(Alone {
             database: Arc::clone(&database),
             standalone,
-        };
+        });
         self.subject.databases.add(&name, kept);
         Ok(database)
+    }
+
+    /// What is served here.
+    pub fn subject(&self) -> &Arc<Subject> {
+        &self.subject
     }
 
     /// The remotes, for people.
@@ -143,6 +148,8 @@ impl Station {
     pub async fn close(mut self) {
         self.tasks.shutdown().await;
         self.listeners.clear();
+        // First: clients are told of the new leader before they are sent away.
+        self.subject.databases.stop_members().await;
         self.subject.service.close().await;
         let databases = Arc::clone(&self.subject.databases);
         if let Err(error) = tokio::task::spawn_blocking(move || databases.close()).await {

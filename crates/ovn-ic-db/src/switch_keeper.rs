@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ovsdb::Uuid;
 use ovsdb::json::Document;
+use ovsdb_cluster::replica::Place;
 use ovsdb_engine::{Transaction, Version};
 use ovsdb_server::database::{Answer, Database, Job, JobKey};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::schemas::Side;
 use crate::transit_switches::{TransitSwitch, Wanted, plan};
@@ -67,6 +69,28 @@ impl SwitchKeeper {
         }
     }
 
+    /// The same for a member of a cluster: only whoever leads does it.
+    pub async fn keep_as_leader(mut self, mut place: watch::Receiver<Place>) {
+        let mut started = false;
+        loop {
+            let leads = place.wait_for(|place| place.leading.is_some());
+            if leads.await.is_err() {
+                return;
+            }
+            if !started {
+                started = true;
+                self.start().await;
+            }
+            if !matches!(self.wanted, Wanted::Number { .. }) {
+                return;
+            }
+            tokio::time::sleep(self.every).await;
+            if place.borrow().leading.is_some() {
+                self.round().await;
+            }
+        }
+    }
+
     async fn round(&mut self) {
         let db = Side::Northbound.short();
         match self.settle().await {
@@ -106,7 +130,8 @@ impl SwitchKeeper {
     }
 
     async fn execute(&self, version: &Version, params: String) -> Result<Vec<u8>, String> {
-        let document = Document::parse(params.into_bytes()).map_err(|error| error.to_string())?;
+        let text = Bytes::from(params);
+        let document = Document::parse(text.clone()).map_err(|error| error.to_string())?;
         let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
         let (sender, results) = oneshot::channel();
         self.database.submit(Job {
@@ -116,13 +141,16 @@ impl SwitchKeeper {
             arrived: Instant::now(),
             owns_lock: Arc::new(|_| false),
             answer: Arc::new(Reply(Mutex::new(Some(sender)))),
+            text,
+            id: None,
+            passed_on_in: None,
         });
         results.await.map_err(|_| "the database is gone".to_owned())
     }
 }
 
 /// The rows of `Transit_Switch`.
-fn present(version: &Version) -> Result<Vec<TransitSwitch>, String> {
+pub(crate) fn present(version: &Version) -> Result<Vec<TransitSwitch>, String> {
     let schema = version.schema();
     let found = schema.find("Transit_Switch").and_then(|id| {
         let table = schema.table(id);
@@ -185,6 +213,11 @@ impl Answer for Reply {
     /// The next round begins with the new schema.
     fn canceled(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// The next round sees what has come of it.
+    fn unknown(&self) {
+        self.canceled();
     }
 }
 

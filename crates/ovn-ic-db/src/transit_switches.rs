@@ -80,6 +80,21 @@ impl TransitSwitch {
     fn is_ours(&self) -> bool {
         self.external_ids.get(VENDOR.0).map(String::as_str) == Some(VENDOR.1)
     }
+
+    /// Whether a plan would make just this one: by these settings, or by any number of switches.
+    pub fn is_made_by(&self, wanted: &Wanted) -> bool {
+        let Some(subnet) = self.external_ids.get(SUBNET) else {
+            return false;
+        };
+        let numbered = number_of(&self.name).filter(|number| *number < MOST_SWITCHES);
+        let by_number = numbered.is_some_and(|number| {
+            let families = [Families::V4, Families::V6, Families::Dual];
+            families.iter().any(|its| its.subnet(number) == *subnet)
+        });
+        let by_name = matches!(wanted, Wanted::One { name, subnet: its, .. }
+            if *name == self.name && its == subnet);
+        self.is_ours() && self.external_ids.len() == 2 && (by_number || by_name)
+    }
 }
 
 /// The operations that lead from what there is to what is wanted.

@@ -1,8 +1,8 @@
 //! Atoms: the values that sets and maps are made of (RFC 7047 section 3.1, `<atomic-type>`).
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
+use smol_str::SmolStr;
 use uuid::Uuid;
 
 use crate::column_type::BaseType;
@@ -55,7 +55,7 @@ impl AtomicType {
             AtomicType::Integer => Atom::Integer(0),
             AtomicType::Real => Atom::Real(0.0),
             AtomicType::Boolean => Atom::Boolean(false),
-            AtomicType::String => Atom::String(Arc::default()),
+            AtomicType::String => Atom::String(SmolStr::default()),
             AtomicType::Uuid => Atom::Uuid(Uuid::nil()),
         }
     }
@@ -70,8 +70,8 @@ pub enum Atom {
     Real(f64),
     /// True or false.
     Boolean(bool),
-    /// UTF-8 text without NUL.
-    String(Arc<str>),
+    /// UTF-8 text without NUL; in place up to 23 bytes, and shared above.
+    String(SmolStr),
     /// A UUID.
     Uuid(Uuid),
 }
@@ -90,7 +90,7 @@ impl Atom {
 
     /// A string atom.
     pub fn string(text: &str) -> Atom {
-        Atom::String(Arc::from(text))
+        Atom::String(SmolStr::new(text))
     }
 
     /// The UUID, if it is one.
@@ -241,8 +241,16 @@ impl PartialOrd for Atom {
 }
 
 impl PartialEq for Atom {
+    /// Not by [`Ord::cmp`]: selects compare every row of a table, and need no order for it.
     fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
+        match (self, other) {
+            (Atom::Integer(a), Atom::Integer(b)) => a == b,
+            (Atom::Real(a), Atom::Real(b)) => a.to_bits() == b.to_bits(),
+            (Atom::Boolean(a), Atom::Boolean(b)) => a == b,
+            (Atom::String(a), Atom::String(b)) => a == b,
+            (Atom::Uuid(a), Atom::Uuid(b)) => a == b,
+            _ => false,
+        }
     }
 }
 

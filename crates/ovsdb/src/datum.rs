@@ -109,3 +109,15 @@ impl Datum {
             .and_then(|(_, value)| value.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database has as many of these as rows times columns.
+    #[test]
+    fn values_are_small() {
+        assert_eq!(size_of::<Atom>(), 24);
+        assert_eq!(size_of::<Datum>(), 24);
+    }
+}

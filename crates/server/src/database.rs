@@ -1,17 +1,22 @@
 //! A database at work: one writer on the newest version, everybody else on the committed one.
 
+mod shared;
+
+pub use shared::Ordered;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use ovsdb::{Error, Schema, TableId, Tag, Uuid};
 use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Version, convert};
 use parking_lot::Mutex;
 
 use crate::locks::SessionId;
-use crate::ordering::{Done, Ordering, Proposal};
+use crate::ordering::{Done, Ordering, Proposal, Work};
 
 /// Names a job: the session that asks, and a number of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +41,13 @@ pub struct Job {
     pub owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// Where the end is told.
     pub answer: Arc<dyn Answer>,
+    /// The request's `params`, for another server; empty where nobody else takes part.
+    pub text: Bytes,
+    /// The transaction's id, where the asker has chosen it.
+    pub id: Option<Uuid>,
+    /// Another server has passed it on in this term: it is executed in no other one, and is not
+    /// kept where a `wait` does not hold. That server knows what to do then.
+    pub passed_on_in: Option<u64>,
 }
 
 /// Who asked for a job.
@@ -49,6 +61,9 @@ pub trait Answer: Send + Sync {
 
     /// The job was not executed and never will be: the database has got another schema.
     fn canceled(&self);
+
+    /// Nobody here knows whether the job was executed. Who asked has to find out.
+    fn unknown(&self);
 }
 
 /// Who wants to know that there is a new committed version.
@@ -57,6 +72,8 @@ pub type Watcher = Box<dyn Fn() + Send + Sync>;
 /// A database that is being served.
 pub struct Database {
     queue: Mutex<VecDeque<Job>>,
+    /// Jobs that were executed in vain, before all that are in the queue.
+    returned: Mutex<VecDeque<Job>>,
     writer: Mutex<Writer>,
     committed: ArcSwap<Commit>,
     history: Mutex<History>,
@@ -80,12 +97,25 @@ impl Attempt {
     }
 }
 
+/// Where jobs are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Here,
+    /// By the server that orders transactions.
+    Elsewhere,
+    /// Nobody knows: they wait.
+    Nowhere,
+}
+
 /// What only the one who holds the writer's lock touches.
 struct Writer {
     head: Version,
     /// Proposals of this era may commit; a failure begins the next era.
     era: u64,
     blocked: Vec<Job>,
+    route: Route,
+    /// The term in which jobs are executed here; 0 where nobody else takes part.
+    term: u64,
     /// A conversion is under way: jobs wait in the queue.
     converting: bool,
 }
@@ -98,10 +128,16 @@ impl Database {
             head: version.clone(),
             era: 0,
             blocked: Vec::new(),
+            route: match ordering.is_shared() {
+                true => Route::Nowhere,
+                false => Route::Here,
+            },
+            term: 0,
             converting: false,
         };
         Arc::new_cyclic(|itself| Database {
             queue: Mutex::default(),
+            returned: Mutex::default(),
             writer: Mutex::new(writer),
             committed: ArcSwap::from_pointee(Commit {
                 version,
@@ -137,6 +173,12 @@ impl Database {
         self.work();
     }
 
+    /// The same, for a caller that can do I/O: it may get work to do, at once and without a lock.
+    pub fn submit_here(&self, job: Job) -> Option<Work> {
+        self.queue.lock().push_back(job);
+        self.work_on(true)
+    }
+
     /// Tries a blocked job again, as it has timed out.
     pub fn retry(&self, key: JobKey) {
         let mut writer = self.writer.lock();
@@ -146,7 +188,7 @@ impl Database {
             && !writer.converting
         {
             let job = writer.blocked.swap_remove(place);
-            self.execute(&mut writer, Attempt::again(job));
+            self.execute(&mut writer, Attempt::again(job), false);
         }
         drop(writer);
         self.work();
@@ -164,33 +206,43 @@ impl Database {
     }
 
     fn work(&self) {
+        self.work_on(false);
+    }
+
+    /// Works the queue off; `does_io` if the caller can do I/O for what it executes.
+    fn work_on(&self, does_io: bool) -> Option<Work> {
+        let mut work = None;
         loop {
             let Some(mut writer) = self.writer.try_lock() else {
                 // Whoever holds it looks at the queue again after letting go.
-                return;
+                return work;
             };
-            if writer.converting {
-                return;
+            if writer.converting || writer.route == Route::Nowhere {
+                return work;
             }
             while let Some(job) = self.next_job() {
-                self.execute(&mut writer, Attempt { job, first: true });
+                let more = self.execute(&mut writer, Attempt { job, first: true }, does_io);
+                work = work.or(more);
             }
             drop(writer);
-            if self.queue.lock().is_empty() {
-                return;
+            if self.queue.lock().is_empty() && self.returned.lock().is_empty() {
+                return work;
             }
         }
     }
 
     fn next_job(&self) -> Option<Job> {
-        self.queue.lock().pop_front()
+        let returned = self.returned.lock().pop_front();
+        returned.or_else(|| self.queue.lock().pop_front())
     }
 
     /// Executes a job, and then the blocked jobs that its changes may have released, and so on.
-    fn execute(&self, writer: &mut Writer, attempt: Attempt) {
+    fn execute(&self, writer: &mut Writer, attempt: Attempt, does_io: bool) -> Option<Work> {
+        let mut work = None;
         let mut ready = VecDeque::from([attempt]);
         while let Some(attempt) = ready.pop_front() {
-            let changed = self.execute_one(writer, attempt);
+            let (changed, more) = self.execute_one(writer, attempt, does_io);
+            work = work.or(more);
             if changed.is_empty() || writer.blocked.is_empty() {
                 continue;
             }
@@ -203,14 +255,35 @@ impl Database {
             writer.blocked = still_blocked;
             ready.extend(released.into_iter().map(Attempt::again));
         }
+        work
     }
 
     /// Executes a job once; returns the tables that it has changed.
-    fn execute_one(&self, writer: &mut Writer, attempt: Attempt) -> Vec<TableId> {
+    fn execute_one(
+        &self,
+        writer: &mut Writer,
+        attempt: Attempt,
+        does_io: bool,
+    ) -> (Vec<TableId>, Option<Work>) {
         let Attempt { job, first } = attempt;
         if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {
             job.answer.canceled();
-            return Vec::new();
+            return (Vec::new(), None);
+        }
+        match writer.route {
+            Route::Here if job.passed_on_in.is_some_and(|term| term != writer.term) => {
+                return (Vec::new(), None);
+            }
+            Route::Here => {}
+            _ if job.passed_on_in.is_some() => return (Vec::new(), None),
+            Route::Elsewhere => {
+                self.pass_on(writer, job, first);
+                return (Vec::new(), None);
+            }
+            Route::Nowhere => {
+                self.returned.lock().push_back(job);
+                return (Vec::new(), None);
+            }
         }
         let elapsed = job.arrived.elapsed().as_millis();
         let mut context = Context {
@@ -224,8 +297,10 @@ impl Database {
                 if first {
                     job.answer.blocked(timeout);
                 }
-                writer.blocked.push(job);
-                Vec::new()
+                if job.passed_on_in.is_none() {
+                    writer.blocked.push(job);
+                }
+                (Vec::new(), None)
             }
             Outcome::Done {
                 version,
@@ -235,16 +310,24 @@ impl Database {
                 comment,
             } => {
                 let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
+                let shared = self.ordering.is_shared();
+                let version = if shared && !changes.is_empty() {
+                    version.with_id(job.id.unwrap_or_else(Uuid::new_v4))
+                } else {
+                    version
+                };
                 writer.head = version.clone();
                 let commit = (!changes.is_empty()).then(|| {
                     let changes = changes.into();
                     Arc::new(Commit { version, changes })
                 });
-                let answer = job.answer;
+                let answer = job.answer.clone();
+                let lost = shared.then(|| self.when_lost(job));
                 let database = self.itself.clone();
                 let era = writer.era;
                 let proposed = commit.clone();
-                self.ordering.propose(Proposal {
+                let proposal = Proposal {
+                    term: writer.term,
                     commit,
                     comment,
                     durable,
@@ -265,8 +348,13 @@ impl Database {
                         }
                         answer.done(reply.finish());
                     }),
-                });
-                changed
+                    lost,
+                };
+                if does_io {
+                    return (changed, self.ordering.propose_here(proposal));
+                }
+                self.ordering.propose(proposal);
+                (changed, None)
             }
         }
     }
@@ -318,11 +406,20 @@ impl Database {
         let converted = if writer.converting {
             let details = "another conversion is under way";
             Err(Error::new(Tag::ResourcesExhausted, details))
+        } else if writer.route != Route::Here {
+            let details = "only the leader can convert the database";
+            Err(Error::new(Tag::NotAllowed, details))
         } else {
             convert::convert(&writer.head, schema, &mut Uuid::new_v4)
         };
         let version = match converted {
-            Ok(version) => version.with_sequence(writer.head.sequence() + 1),
+            Ok(version) => {
+                let version = version.with_sequence(writer.head.sequence() + 1);
+                match self.ordering.is_shared() {
+                    true => version.with_id(Uuid::new_v4()),
+                    false => version,
+                }
+            }
             Err(error) => {
                 drop(writer);
                 self.work();
@@ -357,7 +454,7 @@ impl Database {
         } else {
             done(result);
             for job in std::mem::take(&mut writer.blocked) {
-                self.execute(&mut writer, Attempt::again(job));
+                self.execute(&mut writer, Attempt::again(job), false);
             }
         }
         drop(writer);

@@ -6,6 +6,7 @@
 //! keeps what it is given.
 
 pub mod cluster_control;
+pub mod clustered;
 pub mod control;
 pub mod database;
 pub mod listener;

@@ -1,7 +1,7 @@
 //! What others have to tell a session: the ends of its jobs, locks, and that there is news.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use ovsdb::Error;
 use parking_lot::Mutex;
@@ -28,20 +28,20 @@ pub(crate) enum Event {
     Lock { method: &'static str, name: String },
 }
 
-/// Monitors have updates.
-pub(crate) const UPDATES: u8 = 1;
 /// The session is to end, at once.
-pub(crate) const DISCONNECT: u8 = 2;
+pub(crate) const DISCONNECT: u8 = 1;
 /// The session is to end when what it has to say is said.
-pub(crate) const SHUTDOWN: u8 = 4;
+pub(crate) const SHUTDOWN: u8 = 2;
 /// A database has got another schema.
-pub(crate) const CONVERSION: u8 = 8;
+pub(crate) const CONVERSION: u8 = 4;
 
 /// A session's mailbox. Anybody may put things in, and wakes the session by it.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     events: Mutex<Vec<Event>>,
     flags: AtomicU8,
+    /// Monitors may have updates that the session has not looked for.
+    updates: AtomicBool,
     wake: Notify,
 }
 
@@ -60,6 +60,32 @@ impl Mailbox {
     pub(crate) fn raise(&self, flag: u8) {
         if self.flags.fetch_or(flag, Ordering::AcqRel) & flag == 0 {
             self.wake.notify_one();
+        }
+    }
+
+    /// Says that monitors have updates.
+    pub(crate) fn tell_updates(&self) {
+        if !self.updates.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// True if the session knows of updates that it has yet to look for. It will then find all that
+    /// was committed before this question.
+    pub(crate) fn knows_of_updates(&self) -> bool {
+        // A write, so that the session, which writes next, has seen what was before it.
+        self.updates.fetch_or(false, Ordering::AcqRel)
+    }
+
+    /// True if there may be updates.
+    pub(crate) fn has_updates(&self) -> bool {
+        self.updates.load(Ordering::Acquire)
+    }
+
+    /// The session looks for updates now.
+    pub(crate) fn look_for_updates(&self) {
+        if self.has_updates() {
+            self.updates.swap(false, Ordering::AcqRel);
         }
     }
 
@@ -107,5 +133,9 @@ impl Answer for JobAnswer {
         self.mailbox.push(Event::Canceled {
             number: self.number,
         });
+    }
+
+    fn unknown(&self) {
+        self.mailbox.raise(DISCONNECT);
     }
 }

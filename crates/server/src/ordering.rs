@@ -5,11 +5,18 @@ use std::sync::Arc;
 use ovsdb::Error;
 use ovsdb_engine::{Commit, Version};
 
+use crate::database::Job;
+
 /// Called once, when what was proposed is durable or has failed.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
+/// I/O for a proposal, left to its proposer. Dropped instead of called, it is done elsewhere.
+pub type Work = Box<dyn FnOnce() + Send>;
+
 /// What the writer has executed and wants to be kept.
 pub struct Proposal {
+    /// In which term it was executed; 0 where nobody else takes part.
+    pub term: u64,
     /// The commit; none for a reply that depends on earlier proposals and changes nothing.
     pub commit: Option<Arc<Commit>>,
     /// The transaction's comments, for the log.
@@ -18,7 +25,21 @@ pub struct Proposal {
     pub durable: bool,
     /// What to do when it is kept.
     pub done: Done,
+    /// What to do instead where it is not; only where the ordering [is shared](Ordering::is_shared).
+    pub lost: Option<Lost>,
 }
+
+/// What became of a proposal that another server's order has left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It was not kept and never will be.
+    NotKept,
+    /// Nobody here knows.
+    Unknown,
+}
+
+/// Called once, instead of [`Done`].
+pub type Lost = Box<dyn FnOnce(Loss) + Send>;
 
 /// Keeps proposals: a log with one writer, or a cluster.
 ///
@@ -28,6 +49,13 @@ pub trait Ordering: Send + Sync {
     /// Takes a proposal. Must not block on I/O; `done` may be called before it returns.
     fn propose(&self, proposal: Proposal);
 
+    /// The same, for a caller that can do I/O where that is quicker than to have it done by another
+    /// thread: it gets work to do, then, at once and without a lock. `done`s are called by it.
+    fn propose_here(&self, proposal: Proposal) -> Option<Work> {
+        self.propose(proposal);
+        None
+    }
+
     /// The writer has gone back to what was last kept and will propose on top of that.
     fn resume(&self);
 
@@ -35,6 +63,17 @@ pub trait Ordering: Send + Sync {
     /// proposed so far: a compaction, or, where its schema is another one, a conversion. `done` is
     /// called once; on an error everything is as it was.
     fn replace(&self, version: Version, done: Done);
+
+    /// Other servers take part: transactions have ids, can be lost, and may have to be passed on.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Passes a job on to the server that orders transactions. Only called while the database
+    /// follows another server's order.
+    fn pass_on(&self, job: Job) {
+        job.answer.unknown();
+    }
 }
 
 /// Keeps nothing: for databases that live in memory, such as `_Server`.

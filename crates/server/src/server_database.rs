@@ -131,7 +131,7 @@ pub(crate) fn empty() -> Result<Version, Error> {
 /// Keeps the rows of `_Server`.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    uuids: Mutex<FxHashMap<String, Uuid>>,
+    rows: Mutex<FxHashMap<String, (Uuid, Status)>>,
 }
 
 impl Rows {
@@ -142,26 +142,55 @@ impl Rows {
         name: &str,
         status: Option<&Status>,
     ) -> Result<(), Error> {
-        let mut uuids = self.uuids.lock();
-        let mut text = b"{\"Database\":{".to_vec();
-        match status {
-            Some(status) => {
-                let uuid = uuids.entry(name.to_owned()).or_insert_with(Uuid::new_v4);
-                write::uuid(&mut text, uuid);
-                text.push(b':');
-                status.write_row(&mut text, name);
-            }
-            None => {
-                let Some(uuid) = uuids.remove(name) else {
-                    return Ok(());
-                };
-                write::uuid(&mut text, &uuid);
-                text.extend_from_slice(b":null");
-            }
-        }
-        text.extend_from_slice(b"}}");
-        server.apply(|version| apply(version, text))
+        let mut rows = self.rows.lock();
+        set(&mut rows, server, name, status)
     }
+
+    /// A database, if it has a row, has got another schema.
+    pub(crate) fn set_schema(
+        &self,
+        server: &Database,
+        name: &str,
+        schema: Arc<Schema>,
+    ) -> Result<(), Error> {
+        let mut rows = self.rows.lock();
+        let Some((_, status)) = rows.get(name) else {
+            return Ok(());
+        };
+        let status = Status {
+            schema: Some(schema),
+            ..status.clone()
+        };
+        set(&mut rows, server, name, Some(&status))
+    }
+}
+
+fn set(
+    rows: &mut FxHashMap<String, (Uuid, Status)>,
+    server: &Database,
+    name: &str,
+    status: Option<&Status>,
+) -> Result<(), Error> {
+    let mut text = b"{\"Database\":{".to_vec();
+    match status {
+        Some(status) => {
+            let known = rows.get(name).map(|(uuid, _)| *uuid);
+            let uuid = known.unwrap_or_else(Uuid::new_v4);
+            write::uuid(&mut text, &uuid);
+            text.push(b':');
+            status.write_row(&mut text, name);
+            rows.insert(name.to_owned(), (uuid, status.clone()));
+        }
+        None => {
+            let Some((uuid, _)) = rows.remove(name) else {
+                return Ok(());
+            };
+            write::uuid(&mut text, &uuid);
+            text.extend_from_slice(b":null");
+        }
+    }
+    text.extend_from_slice(b"}}");
+    server.apply(|version| apply(version, text))
 }
 
 fn apply(version: &Version, record: Vec<u8>) -> Result<(Version, Changes), Error> {

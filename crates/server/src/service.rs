@@ -95,6 +95,17 @@ impl Service {
         version: Version,
         ordering: Box<dyn Ordering>,
     ) -> Option<Arc<Database>> {
+        let status = Status::standalone(version.schema().clone());
+        self.add_with(version, ordering, &status)
+    }
+
+    /// Adds a database with this row in `_Server`. None if there is one of that name.
+    pub fn add_with(
+        self: &Arc<Self>,
+        version: Version,
+        ordering: Box<dyn Ordering>,
+        status: &Status,
+    ) -> Option<Arc<Database>> {
         let schema = version.schema().clone();
         let mut databases = self.databases.write();
         if databases.contains_key(&*schema.name) {
@@ -105,10 +116,19 @@ impl Service {
         databases.insert(schema.name.to_string(), Arc::new(served));
         drop(databases);
         let name = schema.name.clone();
-        if let Err(error) = self.set_status(&name, &Status::standalone(schema)) {
+        if let Err(error) = self.set_status(&name, status) {
             tracing::error!("{name}: cannot be shown in _Server: {error}");
         }
         Some(database)
+    }
+
+    /// Takes a database away, and its row in `_Server`. All clients are to come back.
+    pub fn remove(&self, name: &str) {
+        self.databases.write().remove(name);
+        if let Err(error) = self.rows.set(&self.server, name, None) {
+            tracing::error!("{name}: cannot be taken out of _Server: {error}");
+        }
+        self.disconnect_all();
     }
 
     /// Makes a database's row in `_Server` what it should be.
@@ -188,9 +208,10 @@ impl Service {
         served.database.convert(schema, done);
     }
 
-    fn schema_changed(&self, schema: Arc<Schema>) {
+    /// A database has got another schema: its row in `_Server` shows it, and sessions are told.
+    pub fn schema_changed(&self, schema: Arc<Schema>) {
         let name = schema.name.clone();
-        if let Err(error) = self.set_status(&name, &Status::standalone(schema)) {
+        if let Err(error) = self.rows.set_schema(&self.server, &name, schema) {
             tracing::error!("{name}: its new schema cannot be shown in _Server: {error}");
         }
         self.raise(CONVERSION);

@@ -31,6 +31,10 @@ impl Answer for Answers {
         self.blocked.fetch_add(1, AtomicOrdering::SeqCst);
     }
 
+    fn unknown(&self) {
+        panic!("only clusters do not know");
+    }
+
     fn canceled(&self) {
         self.done.lock().push("canceled".to_owned());
     }
@@ -62,6 +66,9 @@ fn submit(database: &Database, operations: &str) -> Arc<Answers> {
         arrived: Instant::now(),
         owns_lock: Arc::new(|_| false),
         answer: answers.clone(),
+        text: bytes::Bytes::new(),
+        id: None,
+        passed_on_in: None,
     });
     answers
 }

@@ -88,7 +88,7 @@ fn modify_row(row: &mut Map<String, Value>, table: &str, modify: &Value, schema:
 }
 
 /// The value that differs from `old` in just what `change` holds.
-fn differ(old: &Value, change: &Value, map: bool) -> Value {
+pub(crate) fn differ(old: &Value, change: &Value, map: bool) -> Value {
     let mut elements = members(old);
     for item in members(change) {
         if let Some(place) = elements.iter().position(|known| *known == item) {
@@ -107,7 +107,7 @@ fn differ(old: &Value, change: &Value, map: bool) -> Value {
     }
 }
 
-fn members(value: &Value) -> Vec<Value> {
+pub(crate) fn members(value: &Value) -> Vec<Value> {
     match value.as_array().map(Vec::as_slice) {
         Some([Value::String(tag), Value::Array(elements)]) if tag == "set" || tag == "map" => {
             elements.clone()

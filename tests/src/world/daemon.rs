@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::cluster::guard;
 use crate::process::{START_DEADLINE, wait_for};
 
 /// How to start a program, and the child if it runs. Dropping it kills the
@@ -52,14 +53,15 @@ impl Daemon {
             .append(true)
             .open(&self.output)?;
         let folder = self.output.parent().unwrap_or(Path::new("/"));
-        let child = Command::new(&self.executable)
+        let mut command = Command::new(&self.executable);
+        command
             .args(&self.arguments)
             .envs(self.environment.iter().cloned())
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
+            .stderr(output);
+        let child = guard::spawn(command)
             .with_context(|| format!("{} does not start", self.executable.display()))?;
         self.child = Some(child);
         Ok(())
@@ -92,13 +94,36 @@ impl Daemon {
         Ok(())
     }
 
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let child = self.child.as_ref().context("not running")?;
+        Ok(kill_process(Pid::from_child(child), signal)?)
+    }
+
+    /// The process id while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Stops it with SIGTERM.
     ///
     /// # Errors
     /// If it does not end in time.
     pub fn terminate(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        self.wait_for_end()
+    }
+
+    /// Waits until it ends, having been told to.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn wait_for_end(&mut self) -> Result<()> {
         let child = self.child.as_mut().context("not running")?;
-        kill_process(Pid::from_child(child), Signal::TERM)?;
         wait_for(
             "the program's end",
             START_DEADLINE,

@@ -118,13 +118,10 @@ impl Standalone {
     pub fn reference(folder: &Path, schemas: &Path) -> Result<Self> {
         let ports = Ports::free()?;
         let mut daemons = Vec::new();
-        for (side, schema) in [
-            (Side::Northbound, "ovn-ic-nb.ovsschema"),
-            (Side::Southbound, "ovn-ic-sb.ovsschema"),
-        ] {
-            let schema = existing(&schemas.join(schema))?;
+        for side in Side::BOTH {
+            let schema = existing(&schemas.join(side.schema()))?;
             let port = Some(ports.of(side));
-            daemons.push(ovsdb_server(folder, file_stem(side), &schema, port)?);
+            daemons.push(ovsdb_server(folder, side.file_stem(), &schema, port)?);
         }
         Self::with(daemons, folder, ports)
     }
@@ -143,11 +140,8 @@ impl Standalone {
         for daemon in &mut self.daemons {
             daemon.start()?;
         }
-        for side in [Side::Northbound, Side::Southbound] {
-            look(self, side).wait_until_served(match side {
-                Side::Northbound => "IC_NB_Global",
-                Side::Southbound => "IC_SB_Global",
-            })?;
+        for side in Side::BOTH {
+            look(self, side).wait_until_served(side.global_table())?;
         }
         for daemon in &mut self.daemons {
             daemon.check_alive()?;
@@ -162,7 +156,7 @@ impl Interconnect for Standalone {
     }
 
     fn socket(&self, side: Side) -> PathBuf {
-        self.folder.join(format!("{}.sock", file_stem(side)))
+        self.folder.join(format!("{}.sock", side.file_stem()))
     }
 
     fn restart(&mut self) -> Result<()> {
@@ -182,17 +176,47 @@ impl Interconnect for Standalone {
 
 /// A look into one of the databases of `server`.
 pub fn look(server: &dyn Interconnect, side: Side) -> Database {
-    let name = match side {
-        Side::Northbound => "OVN_IC_Northbound",
-        Side::Southbound => "OVN_IC_Southbound",
-    };
-    Database::new(server.socket(side), name)
+    Database::new(server.socket(side), side.database())
 }
 
-fn file_stem(side: Side) -> &'static str {
-    match side {
-        Side::Northbound => "ovn_ic_nb_db",
-        Side::Southbound => "ovn_ic_sb_db",
+impl Side {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Northbound, Self::Southbound];
+
+    /// The database's name.
+    #[must_use]
+    pub fn database(self) -> &'static str {
+        match self {
+            Self::Northbound => "OVN_IC_Northbound",
+            Self::Southbound => "OVN_IC_Southbound",
+        }
+    }
+
+    /// What the names of its files begin with, in the deployment.
+    #[must_use]
+    pub fn file_stem(self) -> &'static str {
+        match self {
+            Self::Northbound => "ovn_ic_nb_db",
+            Self::Southbound => "ovn_ic_sb_db",
+        }
+    }
+
+    /// Its schema's file in Debian's packages.
+    #[must_use]
+    pub fn schema(self) -> &'static str {
+        match self {
+            Self::Northbound => "ovn-ic-nb.ovsschema",
+            Self::Southbound => "ovn-ic-sb.ovsschema",
+        }
+    }
+
+    /// The table of its one global row.
+    #[must_use]
+    pub fn global_table(self) -> &'static str {
+        match self {
+            Self::Northbound => "IC_NB_Global",
+            Self::Southbound => "IC_SB_Global",
+        }
     }
 }
 

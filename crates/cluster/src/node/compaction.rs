@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ovsdb_log::{CompactionSchedule, Model};
 use parking_lot::Mutex;
@@ -21,6 +21,7 @@ pub(super) struct Compaction {
     schedule: Mutex<CompactionSchedule>,
     opened: Instant,
     running: AtomicBool,
+    last: Mutex<Option<Instant>>,
 }
 
 impl Compaction {
@@ -31,6 +32,7 @@ impl Compaction {
             schedule: Mutex::new(schedule),
             opened,
             running: AtomicBool::new(false),
+            last: Mutex::default(),
         }
     }
 
@@ -76,6 +78,9 @@ impl Inner {
         let result = compact(life).await;
         self.compaction.running.store(false, Ordering::Release);
         self.compaction.finished(result.is_ok());
+        if result.is_ok() {
+            *self.compaction.last.lock() = Some(Instant::now());
+        }
         result
     }
 }
@@ -118,6 +123,21 @@ async fn compact(life: &Life) -> Result<(), String> {
 }
 
 impl Node {
+    /// How long ago the log was last written anew; none if that was not since the start.
+    pub fn last_compaction(&self) -> Option<Duration> {
+        self.inner.compaction.last.lock().map(|at| at.elapsed())
+    }
+
+    /// How the file is doing; none while it is not in use.
+    pub fn file_status(&self) -> Option<ovsdb_log::Status> {
+        Some(self.inner.life()?.store.status())
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &std::path::Path {
+        &self.inner.path
+    }
+
     /// Writes the log anew in its shortest form, and waits for it.
     pub async fn compact(&self) -> Result<(), String> {
         let Some(life) = self.inner.life() else {

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use super::Inner;
 use super::inbound::split;
 use super::serve::{End, RETRY};
+use super::{Events, Inner};
 use crate::address::same_address;
 use crate::contents::Contents;
 use crate::entry::{ServerId, Servers};
@@ -30,7 +31,7 @@ impl Inner {
     pub(super) async fn join(
         self: &Arc<Self>,
         store: &Arc<Store>,
-        events: &mut mpsc::Receiver<Event>,
+        events: &mut Events,
     ) -> Result<(), End> {
         let remotes = self.report.lock().remotes.join(", ");
         tracing::info!(
@@ -85,16 +86,15 @@ impl Inner {
         let from = message.head.from;
         match message.body {
             Body::InstallSnapshotRequest(request) => {
-                if let Some(cluster) = message.head.cluster {
-                    if !store.set_cluster_id(cluster) {
-                        return Ok(false);
-                    }
-                    self.wire.peers.set_cluster(cluster);
+                if !self.is_of_cluster(store, message.head.cluster) {
+                    return Ok(false);
                 }
                 self.first_snapshot(store, from, request).await
             }
             Body::AppendRequest(request) => {
-                self.refuse_append(link, &request);
+                if self.is_of_cluster(store, message.head.cluster) {
+                    self.refuse_append(link, &request);
+                }
                 Ok(false)
             }
             Body::AddServerReply(reply) => {
@@ -107,6 +107,18 @@ impl Inner {
             }
             _ => Ok(false),
         }
+    }
+
+    /// The first leader that takes this server in says which cluster it is.
+    fn is_of_cluster(&self, store: &Store, cluster: Option<Uuid>) -> bool {
+        let Some(cluster) = cluster else {
+            return false;
+        };
+        let same = store.set_cluster_id(cluster);
+        if same {
+            self.wire.peers.set_cluster(cluster);
+        }
+        same
     }
 
     /// There is nothing yet that entries could follow.

@@ -25,6 +25,10 @@ use crate::wire::stream::LinkId;
 /// How long a new server may take for its first snapshot.
 const CATCH_UP: Duration = Duration::from_secs(600);
 
+/// What a node of our kind says about itself, and what it says when it is to be added.
+const STANDING: &str = "standing";
+const JOINING: &str = "joining";
+
 /// Why the members have not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
@@ -56,12 +60,18 @@ impl Inner {
     ) {
         let (success, remote_addresses, why) = if !life.is_leader() {
             (false, self.who_leads(&life), "not leader")
+        } else if self.only_looks_around(from) {
+            (false, addresses(&life.members()), "not joining yet")
         } else {
-            // One at a time; the others ask again.
-            let Ok(_guard) = self.changing.try_lock() else {
+            // Whoever asks again while it is being added gets no second answer.
+            if !self.adding.lock().insert(from) {
                 return;
-            };
-            match self.add_server(&life, from, &address).await {
+            }
+            let guard = self.changing.lock().await;
+            let added = self.add_server(&life, from, &address).await;
+            drop(guard);
+            self.adding.lock().remove(&from);
+            match added {
                 Ok(()) => (true, addresses(&life.members()), "server added"),
                 Err(ChangeError::NotLeader) => (false, self.who_leads(&life), "not leader"),
                 Err(error) => {
@@ -80,6 +90,13 @@ impl Inner {
         if let Err(error) = self.wire.peers.send_on(link, &reply, Some(why)) {
             tracing::debug!(db = self.db(), "raft: no add_server_reply: {error}");
         }
+    }
+
+    /// A node of our kind asks this of everybody before it has decided to join.
+    fn only_looks_around(&self, server: ServerId) -> bool {
+        let announced = self.wire.peers.announcement(server);
+        let standing = announced.as_ref().and_then(|said| said.fact(STANDING));
+        standing.is_some_and(|standing| standing != JOINING)
     }
 
     async fn add_server(

@@ -18,7 +18,7 @@ mod serve;
 mod stop;
 mod votes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,11 +44,11 @@ use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
 use crate::replica::{Place, Replica};
-use crate::wire::stream::{self, Local, Peers, SendError};
+use crate::wire::stream::{self, Event, Local, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::members::ChangeError;
-pub use self::place::{LastElection, Peer, Standing};
+pub use self::place::{LastElection, Peer, Standing, Stranger};
 
 /// How a member is to work.
 #[derive(Debug, Clone)]
@@ -63,6 +63,9 @@ pub struct Settings {
     pub log: Options,
     /// What it says about itself to members of our kind.
     pub announcement: Announcement,
+    /// Addresses that it dials whoever is there: should a node there have founded a cluster of its
+    /// own, both are to know.
+    pub also: Vec<String>,
 }
 
 /// Why a member cannot begin.
@@ -82,6 +85,41 @@ pub enum StartError {
         /// What is wrong with them.
         error: ovsdb::Error,
     },
+}
+
+impl Settings {
+    fn connect(&self, identity: &Identity, members: &Servers) -> Result<Connections, StartError> {
+        let (sender, events) = mpsc::channel(EVENTS);
+        let local = Local {
+            db: self.db.clone(),
+            server: identity.server_id,
+            cluster: identity.cluster_id,
+            address: identity.local_address.clone(),
+            announcement: self.announcement.clone(),
+        };
+        let peers = Peers::start(local, &self.listen, members, sender, self.wire.clone())
+            .map_err(StartError::Listen)?;
+        Ok(Connections {
+            peers,
+            events,
+            first: Vec::new(),
+        })
+    }
+}
+
+/// What happens on connections, in order.
+struct Events {
+    first: Vec<Event>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    async fn recv(&mut self) -> Option<Event> {
+        if self.first.is_empty() {
+            return self.events.recv().await;
+        }
+        Some(self.first.remove(0))
+    }
 }
 
 /// So many events of connections may wait; then the peers do.
@@ -117,12 +155,25 @@ struct Inner {
     compaction: Compaction,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Servers that are being added, or wait for it.
+    adding: Mutex<BTreeSet<ServerId>>,
     /// Nothing more is proposed here: the leadership goes to another member.
     handing_over: AtomicBool,
     leaving: AtomicBool,
     /// Something has happened that the member's own task should look at.
     wake: Notify,
     stop: CancellationToken,
+}
+
+/// Connections that a server has made before it was to join, with what has come on them.
+#[derive(Debug)]
+pub struct Connections {
+    /// The connections.
+    pub peers: Peers,
+    /// Their events.
+    pub events: mpsc::Receiver<Event>,
+    /// Events that have been taken out already.
+    pub first: Vec<Event>,
 }
 
 impl Node {
@@ -133,6 +184,7 @@ impl Node {
         fs: Arc<dyn FileSystem>,
         replica: Arc<dyn Replica>,
         settings: Settings,
+        connections: Option<Connections>,
     ) -> Result<Node, StartError> {
         let path = file.path().to_owned();
         let replayed = file.replayed();
@@ -146,23 +198,17 @@ impl Node {
             }
             Origin::Joining { remote_addresses } => (Servers::new(), remote_addresses.clone()),
         };
-        let (events, receiver) = mpsc::channel(EVENTS);
-        let local = Local {
-            db: settings.db.clone(),
-            server: identity.server_id,
-            cluster: identity.cluster_id,
-            address: identity.local_address.clone(),
-            announcement: settings.announcement.clone(),
+        let connections = match connections {
+            Some(connections) => connections,
+            None => settings.connect(&identity, &members)?,
         };
-        let peers = Peers::start(
-            local,
-            &settings.listen,
-            &members,
+        let Connections {
+            peers,
             events,
-            settings.wire.clone(),
-        )
-        .map_err(StartError::Listen)?;
-        peers.set_members(&members, &unknown);
+            first,
+        } = connections;
+        let dialled: Vec<String> = unknown.iter().chain(&settings.also).cloned().collect();
+        peers.set_members(&members, &dialled);
         let timer = Duration::from_millis(DEFAULT_ELECTION_TIMER);
         let inner = Arc::new(Inner {
             fs,
@@ -177,6 +223,7 @@ impl Node {
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),
+            adding: Mutex::default(),
             handing_over: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             wake: Notify::new(),
@@ -184,7 +231,7 @@ impl Node {
             settings,
         });
         let store = inner.open(file).await?;
-        let task = tokio::spawn(serve::run(inner.clone(), store, receiver));
+        let task = tokio::spawn(serve::run(inner.clone(), store, Events { first, events }));
         Ok(Node {
             inner,
             task: Mutex::new(Some(task)),
@@ -201,6 +248,17 @@ impl Node {
         let life = self.inner.life();
         let known = life.and_then(|life| life.store.identity().cluster_id);
         known.or(self.inner.identity.cluster_id)
+    }
+
+    /// Changes the election timer of all members, in milliseconds, as leader.
+    pub async fn change_election_timer(&self, milliseconds: u64) {
+        if let Some(life) = self.inner.life() {
+            let term = life.store.term();
+            let db = self.inner.settings.db.clone();
+            let refused = move || tracing::warn!(db, "raft: the election timer was not changed");
+            life.propose(term, Command::ElectionTimer(milliseconds), refused)
+                .await;
+        }
     }
 
     /// Proposes a transaction in the term in which this member leads. `refused` is called if the
@@ -236,6 +294,16 @@ impl Node {
     /// Says something else about this member from now on.
     pub fn announce(&self, announcement: Announcement) {
         self.inner.wire.peers.set_announcement(announcement);
+    }
+
+    /// Something that a person should know, by its subject.
+    pub fn trouble(&self, subject: &str, text: String) {
+        self.inner.trouble(subject, text);
+    }
+
+    /// Members of other clusters that were refused; the newest.
+    pub fn stranger(&self) -> Option<Stranger> {
+        self.inner.report.lock().stranger.clone()
     }
 
     /// The place of the last applied entry; 0 before there is one.

@@ -11,6 +11,7 @@ use super::life::Life;
 use super::{Inner, Node};
 use crate::entry::{Index, ServerId, Servers, Term};
 use crate::replica::Place;
+use crate::wire::Announcement;
 use crate::wire::stream::LinkStatus;
 
 /// A member is cut off after this many election timers without a sign of the others.
@@ -39,6 +40,18 @@ pub(super) struct Report {
     /// What a person should know, by its subject; the newest for each.
     pub(super) troubles: BTreeMap<String, String>,
     pub(super) left: bool,
+    pub(super) stranger: Option<Stranger>,
+}
+
+/// A member of another cluster that was refused.
+#[derive(Debug, Clone)]
+pub struct Stranger {
+    /// Where it is.
+    pub address: String,
+    /// Its cluster.
+    pub cluster: Uuid,
+    /// What it says about itself, if it is of our kind.
+    pub announcement: Option<Announcement>,
 }
 
 impl Report {

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::life::Life;
+use super::place::Stranger;
+use super::{Events, Inner, chance};
+use crate::file::{ClusterFile, Store};
+use crate::wire::stream::{Closed, Event, Refusal};
 use openraft::async_runtime::WatchReceiver;
 use ovsdb_log::Lock;
-use tokio::sync::mpsc;
-
-use super::life::Life;
-use super::{Inner, chance};
-use crate::file::{ClusterFile, Store};
-use crate::wire::stream::{Closed, Event};
 
 /// How often a file that failed is tried again, and how often others are asked again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
@@ -32,7 +31,7 @@ pub(super) enum End {
 }
 
 /// Lives until the server stops.
-pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: mpsc::Receiver<Event>) {
+pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: Events) {
     let mut opened = Some(store);
     loop {
         let Some(store) = opened.take() else {
@@ -61,7 +60,7 @@ pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: mpsc::
 }
 
 /// Opens the file again when it can be; none if the server stops before.
-async fn reopen(inner: &Arc<Inner>, events: &mut mpsc::Receiver<Event>) -> Option<Arc<Store>> {
+async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
     loop {
         let waited = tokio::time::sleep(RETRY);
         tokio::pin!(waited);
@@ -90,7 +89,7 @@ async fn reopen(inner: &Arc<Inner>, events: &mut mpsc::Receiver<Event>) -> Optio
     }
 }
 
-async fn live(inner: &Arc<Inner>, store: Arc<Store>, events: &mut mpsc::Receiver<Event>) -> End {
+async fn live(inner: &Arc<Inner>, store: Arc<Store>, events: &mut Events) -> End {
     if store.left() {
         return End::Left;
     }
@@ -134,7 +133,7 @@ async fn live(inner: &Arc<Inner>, store: Arc<Store>, events: &mut mpsc::Receiver
     end
 }
 
-async fn serve(inner: &Arc<Inner>, life: &Arc<Life>, events: &mut mpsc::Receiver<Event>) -> End {
+async fn serve(inner: &Arc<Inner>, life: &Arc<Life>, events: &mut Events) -> End {
     let mut server = life.raft.server_metrics();
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -242,7 +241,23 @@ impl Inner {
             }
             Event::Refused {
                 address, refusal, ..
-            } => self.trouble(address, format!("{address}: {refusal}")),
+            } => {
+                self.trouble(address, format!("{address}: {refusal}"));
+                if let Refusal::WrongCluster {
+                    theirs,
+                    announcement,
+                    address: said,
+                    ..
+                } = refusal
+                {
+                    let address = said.as_ref().unwrap_or(address).clone();
+                    self.report.lock().stranger = Some(Stranger {
+                        address,
+                        cluster: *theirs,
+                        announcement: announcement.clone(),
+                    });
+                }
+            }
             Event::Connected { address, .. } => {
                 self.report.lock().troubles.remove(address);
             }
@@ -269,10 +284,11 @@ impl Inner {
     pub(super) fn after_news(&self, life: &Life) {
         let members = life.members();
         let joining = !members.contains_key(&self.identity.server_id);
-        let remotes = match joining {
+        let mut remotes = match joining {
             true => self.report.lock().remotes.clone(),
             false => Vec::new(),
         };
+        remotes.extend(self.settings.also.iter().cloned());
         self.wire.peers.set_members(&members, &remotes);
         let timer = life.election_timer();
         let mut clock = self.clock.lock();

@@ -68,6 +68,14 @@ impl Inner {
 }
 
 impl Node {
+    /// Makes another member lead, if this one does.
+    pub async fn transfer_leadership(&self) {
+        if let Some(life) = self.inner.life() {
+            self.inner.hand_over(&life).await;
+            self.inner.handing_over.store(false, Ordering::Release);
+        }
+    }
+
     /// Stops: hands over, writes what waits, and closes the file.
     pub async fn stop(&self) {
         if let Some(life) = self.inner.life() {

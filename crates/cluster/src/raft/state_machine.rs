@@ -141,14 +141,14 @@ impl StateMachine {
         Ok(())
     }
 
-    fn contents(&mut self) -> Arc<Contents> {
+    fn contents(&mut self) -> Option<Arc<Contents>> {
         let progress = self.shared.progress();
         if let Some(latest) = self.latest.upgrade()
             && latest.meta.index == progress.last.index
         {
-            return latest;
+            return Some(latest);
         }
-        let version = self.replica.version();
+        let version = self.replica.version()?;
         let meta = SnapshotMeta {
             index: progress.last.index,
             term: progress.last.term,
@@ -158,7 +158,7 @@ impl StateMachine {
         };
         let contents = Arc::new(Contents::new(meta, version));
         self.latest = Arc::downgrade(&contents);
-        contents
+        Some(contents)
     }
 
     /// Puts a leader's snapshot into the file.
@@ -280,7 +280,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let members_at = self.shared.progress.lock().members_at;
-        snapshot_of(self.contents(), Some(members_at)).map(Some)
+        let contents = self.contents();
+        contents
+            .map(|contents| snapshot_of(contents, Some(members_at)))
+            .transpose()
     }
 }
 
@@ -288,7 +291,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 /// are in that.
 #[derive(Debug)]
 pub struct Builder {
-    contents: Arc<Contents>,
+    contents: Option<Arc<Contents>>,
     in_file: Option<SnapshotMeta>,
 }
 
@@ -296,8 +299,10 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = Arc<Contents>;
 
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+        let nothing = || io::Error::other("there are no contents");
+        let contents = self.contents.clone().ok_or_else(nothing)?;
         let Some(in_file) = self.in_file.clone() else {
-            return snapshot_of(self.contents.clone(), None);
+            return snapshot_of(contents, None);
         };
         let at = Position {
             term: in_file.term,
@@ -305,7 +310,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         };
         Ok(Snapshot {
             meta: meta(&in_file, at)?,
-            snapshot: self.contents.clone(),
+            snapshot: contents,
         })
     }
 }

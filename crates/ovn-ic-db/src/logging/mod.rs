@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
@@ -25,6 +26,9 @@ use levels::{Levels, MODULES, module_of};
 use line::Parts;
 
 use crate::schemas::Side;
+
+/// A library that says more than operators want to know.
+const FOREIGN: &str = "openraft";
 
 /// A log file: without a path there is none, without an open file it is closed for a while.
 struct LogFile {
@@ -91,7 +95,12 @@ impl Logging {
         });
         let (filter, highest) = reload::Layer::new(console.max(files));
         let lines = Lines(Arc::clone(&sinks));
-        let subscriber = Registry::default().with(filter).with(lines);
+        // Only what is said here is meant for operators; of the library, what it cannot go on with.
+        let own = filter_fn(|metadata| {
+            let foreign = metadata.target().starts_with(FOREIGN);
+            !foreign || *metadata.level() <= Level::ERROR
+        });
+        let subscriber = Registry::default().with(filter).with(own).with(lines);
         (Logging { sinks, highest }, subscriber)
     }
 

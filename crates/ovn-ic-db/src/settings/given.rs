@@ -50,6 +50,12 @@ impl Given {
         }
     }
 
+    /// A port; 0 is any free one.
+    pub(super) fn port(&self) -> Result<u16, SettingError> {
+        let number = self.number(u64::from(u16::MAX))?;
+        u16::try_from(number).map_err(|_| self.refuse("is no port"))
+    }
+
     pub(super) fn boolean(&self) -> Result<bool, SettingError> {
         match self.value.trim() {
             "true" => Ok(true),
@@ -101,11 +107,9 @@ impl Sources<'_> {
     }
 
     /// A variable that says true or false.
-    pub(super) fn boolean(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
-        match self.variable(name)? {
-            Some(given) => given.boolean(),
-            None => Ok(default),
-        }
+    pub(super) fn boolean(&self, name: &'static str) -> Result<Option<bool>, SettingError> {
+        let given = self.variable(name)?;
+        given.map(|given| given.boolean()).transpose()
     }
 
     /// A port; 0 is any free one.
@@ -118,10 +122,7 @@ impl Sources<'_> {
     ) -> Result<u16, SettingError> {
         match self.either(flag, value, name)? {
             None => Ok(default),
-            Some(given) => {
-                let number = given.number(u64::from(u16::MAX))?;
-                u16::try_from(number).map_err(|_| given.refuse("is no port"))
-            }
+            Some(given) => given.port(),
         }
     }
 
@@ -140,12 +141,11 @@ impl Sources<'_> {
     }
 }
 
-/// Addresses between commas; IPv6 ones bare or in brackets.
+/// Addresses between commas or white space; IPv6 ones bare or in brackets.
 pub(super) fn addresses(given: &Given) -> Result<Vec<IpAddr>, SettingError> {
     given
         .value
-        .split(',')
-        .map(str::trim)
+        .split(|c: char| c == ',' || c.is_whitespace())
         .filter(|part| !part.is_empty())
         .map(|part| {
             let bare = part

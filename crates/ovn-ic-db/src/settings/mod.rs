@@ -17,10 +17,12 @@ use crate::folders::Named;
 use crate::schemas::Side;
 use crate::transit_switches::Wanted;
 
+mod cluster;
 mod given;
 mod switches;
 pub mod variables;
 
+pub use cluster::ClusterSettings;
 pub use given::SettingError;
 use given::{Environment, Given, Sources, addresses, level};
 use switches::transit_switches;
@@ -60,8 +62,10 @@ pub struct Settings {
     pub nb_port: u16,
     /// Client port of the southbound database; 0 is any free one.
     pub sb_port: u16,
-    /// Addresses to listen on; empty means all, IPv6 and IPv4.
+    /// Addresses to listen on for clients; empty means all, IPv6 and IPv4.
     pub listen: Vec<IpAddr>,
+    /// What makes the node one of a cluster's; none is standalone.
+    pub cluster: Option<ClusterSettings>,
     /// When writes are answered.
     pub durability: Durability,
     /// The folders that were named.
@@ -78,9 +82,6 @@ pub struct Settings {
     pub warnings: Vec<String>,
 }
 
-/// What a cluster is told by; there is none yet.
-const CLUSTER_VARIABLES: [&str; 3] = ["NODE_IPS", "LOCAL_IP", "LEADER_IP"];
-
 /// The longest interval that can be set, in seconds: a day.
 const LONGEST_INTERVAL: u64 = 86_400;
 
@@ -89,22 +90,15 @@ impl Settings {
     /// same settings, and nothing of the machine is looked at.
     pub fn resolve(flags: &RunFlags, environment: Environment<'_>) -> Result<Self, SettingError> {
         let sources = Sources { environment };
-        for name in CLUSTER_VARIABLES {
-            if let Some(given) = sources.variable(name)? {
-                return Err(given.refuse(
-                    "this version runs on one node only and cannot form a cluster; unset NODE_IPS, LOCAL_IP and LEADER_IP to run standalone",
-                ));
-            }
-        }
         let mut warnings = Vec::new();
-        if sources.boolean("ENABLE_SSL", false)? {
+        if sources.boolean("ENABLE_SSL")? == Some(true) {
             warnings.push(
                 "ENABLE_SSL=true: this version has no TLS: clients are served in PLAIN TEXT, as the replaced servers do"
                     .to_owned(),
             );
         }
-        // Of effect in a cluster only; a wrong value is wrong all the same.
-        sources.boolean("ENABLE_BIND_LOCAL_IP", true)?;
+        let (cluster, listen_alone) =
+            ClusterSettings::resolve(flags, &sources, &mut warnings)?.unzip();
 
         let nb_port = sources.port("--nb-port", &flags.nb_port, "OVN_IC_DB_NB_PORT", 6645)?;
         let sb_port = sources.port("--sb-port", &flags.sb_port, "OVN_IC_DB_SB_PORT", 6646)?;
@@ -117,7 +111,7 @@ impl Settings {
         }
         let listen = match sources.either("--listen", &flags.listen, "OVN_IC_DB_LISTEN")? {
             Some(given) => addresses(&given)?,
-            None => Vec::new(),
+            None => listen_alone.flatten().into_iter().collect(),
         };
         let durability = sources.either("--durable", &flags.durable, "OVN_IC_DB_DURABLE")?;
         let probe_interval = sources.either(
@@ -145,6 +139,7 @@ impl Settings {
             nb_port,
             sb_port,
             listen,
+            cluster,
             durability: match durability {
                 None => Durability::Always,
                 Some(given) => Durability::parse(given.value.trim())
@@ -307,9 +302,6 @@ mod tests {
             ("PROTOCOL", "ipx"),
             ("ENABLE_SSL", "yes"),
             ("ENABLE_BIND_LOCAL_IP", "1"),
-            ("NODE_IPS", "10.0.0.1,10.0.0.2"),
-            ("LOCAL_IP", "10.0.0.1"),
-            ("LEADER_IP", "10.0.0.1"),
         ] {
             let error = resolve(&[(name, value)]).expect_err(name);
             let names_it = error.starts_with(&format!("{name}={value}: "));
@@ -318,8 +310,8 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_not_silently_left_out_and_a_pod_address_is_no_cluster() {
-        let settings = resolve(&[("ENABLE_SSL", "true"), ("POD_IP", "10.0.0.1")]);
+    fn tls_is_not_silently_left_out() {
+        let settings = resolve(&[("ENABLE_SSL", "true")]);
         let warnings = settings.expect("settings").warnings;
         assert!(warnings[0].contains("PLAIN TEXT"), "{warnings:?}");
     }

@@ -21,7 +21,7 @@ pub(super) fn transit_switches(sources: &Sources<'_>) -> Result<Wanted, SettingE
     if let Some(given) = &cidr {
         check_subnet(given)?;
     }
-    let leader_check = sources.boolean("ENABLE_OVN_LEADER_CHECK", true)?;
+    let leader_check = sources.boolean("ENABLE_OVN_LEADER_CHECK")?.unwrap_or(true);
     if let Some(given) = sources.variable("TS_NUM")? {
         let count = given.number(u64::from(MOST_SWITCHES))?;
         if leader_check {

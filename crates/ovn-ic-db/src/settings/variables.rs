@@ -31,6 +31,9 @@ const fn variable(
 pub const VARIABLES: &[Variable] = &[
     variable("OVN_IC_DB_NB_PORT", Some("--nb-port"), "6645"),
     variable("OVN_IC_DB_SB_PORT", Some("--sb-port"), "6646"),
+    variable("OVN_IC_DB_NB_RAFT_PORT", Some("--nb-raft-port"), "6647"),
+    variable("OVN_IC_DB_SB_RAFT_PORT", Some("--sb-raft-port"), "6648"),
+    variable("OVN_IC_DB_ELECTION_TIMER", Some("--election-timer"), "1000"),
     variable("OVN_IC_DB_LISTEN", Some("--listen"), "all addresses"),
     variable("OVN_IC_DB_DURABLE", Some("--durable"), "always"),
     variable("OVN_IC_DB_DB_DIR", Some("--db-dir"), "/etc/ovn"),
@@ -49,7 +52,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("TS_CIDR", None, "by PROTOCOL"),
     variable("PROTOCOL", None, "ipv4"),
     variable("ENABLE_SSL", None, "false"),
-    variable("ENABLE_BIND_LOCAL_IP", None, "true"),
+    variable("ENABLE_BIND_LOCAL_IP", None, "by POD_IP"),
     variable("POD_IP", None, "unset"),
     variable("POD_NAME", None, "unset"),
     variable("POD_NAMESPACE", None, "unset"),

@@ -170,9 +170,14 @@ fn wrong_settings_end_it_with_status_2() -> Result<()> {
         ("TS_NUM", "many", "TS_NUM=many: must be a number"),
         ("OVN_IC_DB_DURABLE", "maybe", "must be always or asked"),
         ("ENABLE_SSL", "1", "must be true or false"),
-        ("NODE_IPS", "10.0.0.1,10.0.0.2", "cannot form a cluster"),
-        ("LOCAL_IP", "10.0.0.1", "cannot form a cluster"),
-        ("LEADER_IP", "10.0.0.1", "cannot form a cluster"),
+        (
+            "NODE_IPS",
+            "10.0.0.1,10.0.0.2",
+            "neither LOCAL_IP nor POD_IP",
+        ),
+        ("LOCAL_IP", "10.0.0.1", "needs NODE_IPS, too"),
+        ("POD_IP", "10.0.0.1", "needs NODE_IPS, too"),
+        ("LEADER_IP", "10.0.0.1", "needs LOCAL_IP and NODE_IPS, too"),
     ] {
         let mut program = Program::new()?.set(name, value);
         let (status, said) = program.fails()?;
@@ -180,6 +185,17 @@ fn wrong_settings_end_it_with_status_2() -> Result<()> {
         assert!(said.contains(words), "{said}");
         assert!(!program.path("db").exists() && !program.path("run").exists());
     }
+    let nodes = "192.0.2.1,192.0.2.2,192.0.2.3";
+    let mut program = Program::new()?
+        .set("NODE_IPS", nodes)
+        .set("LOCAL_IP", "192.0.2.1");
+    let (status, said) = program.fails()?;
+    assert_eq!(status, 2, "{said}");
+    assert!(
+        said.contains("LOCAL_IP=192.0.2.1: is not an address of this machine"),
+        "{said}"
+    );
+    assert!(!program.path("db").exists() && !program.path("run").exists());
     let (status, said) = Program::new()?.arguments(&["run", "--bogus"]).fails()?;
     assert_eq!(status, 2);
     assert!(said.contains("--bogus"), "{said}");

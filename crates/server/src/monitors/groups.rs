@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::Group;
 use crate::database::Database;
 use crate::locks::SessionId;
-use crate::mailbox::{Mailbox, UPDATES};
+use crate::mailbox::Mailbox;
 
 /// Every so many commits all sessions look, so that none holds on to an old version for long.
 const REFRESH: u64 = 1024;
@@ -36,7 +36,11 @@ pub(crate) struct Groups {
 impl Groups {
     /// Says that there is a new committed version.
     pub(crate) fn notify(&self) {
-        self.news.notify_one();
+        // Whoever joins behind this look finds that version to begin with.
+        let members = self.members.try_lock();
+        if members.is_none_or(|members| !members.is_empty()) {
+            self.news.notify_one();
+        }
     }
 
     /// Joins the group of a monitor of a schema. `number` tells a session's subscriptions apart.
@@ -113,7 +117,9 @@ impl Groups {
                 refreshed = sequence;
             }
             for group in self.groups() {
-                if group.advance(&database, &now) || refresh {
+                // Updates that nobody would take yet are made when somebody does, all at once.
+                let wanted = self.is_wanted(&group);
+                if wanted && group.advance(&database, &now) || refresh {
                     self.wake(&group);
                     // Sessions are served meanwhile.
                     tokio::task::yield_now().await;
@@ -127,10 +133,20 @@ impl Groups {
         members.values().map(|m| m.group.clone()).collect()
     }
 
+    /// True if a session of the group has taken all that it was told of.
+    fn is_wanted(&self, group: &Group) -> bool {
+        let members = self.members.lock();
+        let member = members.get(group.monitor());
+        member.is_some_and(|member| {
+            let mut mailboxes = member.subscribers.values();
+            mailboxes.any(|mailbox| !mailbox.knows_of_updates())
+        })
+    }
+
     fn wake(&self, group: &Group) {
         if let Some(member) = self.members.lock().get(group.monitor()) {
             for mailbox in member.subscribers.values() {
-                mailbox.raise(UPDATES);
+                mailbox.tell_updates();
             }
         }
     }

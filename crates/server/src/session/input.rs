@@ -22,9 +22,14 @@ impl Input {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// How many bytes have not been handled.
+    pub(super) fn unhandled(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
     /// How many bytes of memory the message that is coming in takes, with its index.
     pub(super) fn memory(&self) -> usize {
-        self.bytes.len() - self.start + self.scanner.memory()
+        self.unhandled() + self.scanner.memory()
     }
 
     /// The next message, if all of it is there.

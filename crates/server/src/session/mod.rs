@@ -17,7 +17,7 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 
 use crate::locks::SessionId;
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN, UPDATES};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
 use crate::report::OnRoll;
@@ -78,6 +78,8 @@ struct Request<'a> {
     params: Json<'a>,
     id: Json<'a>,
     length: usize,
+    /// Nothing has been read behind it.
+    last: bool,
 }
 
 struct Session {
@@ -241,7 +243,7 @@ impl Session {
                 break;
             }
         }
-        if !self.monitors.are_current() && self.outbox.len() < HIGH_WATER {
+        if self.mailbox.has_updates() && self.outbox.len() < HIGH_WATER {
             self.flush_monitors()?;
         }
         self.send()?;
@@ -335,6 +337,7 @@ impl Session {
     async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
         let mut handled = 0;
         while self.wants_input() {
+            let available = input.unhandled();
             let next = match input.next() {
                 Ok(next) => next,
                 Err(error) => {
@@ -345,7 +348,8 @@ impl Session {
             let Some((document, length)) = next else {
                 break;
             };
-            let outcome = self.handle(document.root(), length).await?;
+            let last = length == available;
+            let outcome = self.handle(document.root(), length, last).await?;
             drop(document);
             if outcome == Handled::Later {
                 input.put_back();
@@ -358,7 +362,12 @@ impl Session {
         Ok(handled)
     }
 
-    async fn handle(&mut self, message: Json<'_>, length: usize) -> Result<Handled, Ending> {
+    async fn handle(
+        &mut self,
+        message: Json<'_>,
+        length: usize,
+        last: bool,
+    ) -> Result<Handled, Ending> {
         match Message::parse(message) {
             Ok(Message::Request { method, params, id }) => {
                 let request = Request {
@@ -366,6 +375,7 @@ impl Session {
                     params,
                     id,
                     length,
+                    last,
                 };
                 self.request(request).await
             }
@@ -407,9 +417,6 @@ impl Session {
             }
         }
         let flags = self.mailbox.flags();
-        if flags & UPDATES != 0 {
-            self.monitors.have_news();
-        }
         if flags & CONVERSION != 0 {
             self.after_conversion()?;
         }

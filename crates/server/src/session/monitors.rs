@@ -31,20 +31,9 @@ struct SessionMonitor {
 pub(super) struct Monitors {
     all: Vec<SessionMonitor>,
     next_number: u64,
-    /// There may be updates that nobody has looked at.
-    news: bool,
 }
 
 impl Monitors {
-    pub(super) fn have_news(&mut self) {
-        self.news = true;
-    }
-
-    /// Nothing is known that the client does not know.
-    pub(super) fn are_current(&self) -> bool {
-        !self.news
-    }
-
     fn place(&self, id: &str) -> Option<usize> {
         self.all.iter().position(|monitor| monitor.id == id)
     }
@@ -85,7 +74,7 @@ fn notify(outbox: &mut Outbox, format: Format, id: &str, transaction: Uuid, upda
 impl Session {
     /// Sends what has happened since the client was last told.
     pub(super) fn flush_monitors(&mut self) -> Result<(), Ending> {
-        self.monitors.news = false;
+        self.mailbox.look_for_updates();
         let mut stale = false;
         for monitor in &mut self.monitors.all {
             let now = monitor.served.database.committed_sequence();
@@ -179,7 +168,7 @@ impl Session {
             seen,
         });
         // Others may have committed meanwhile.
-        self.monitors.news = true;
+        self.mailbox.tell_updates();
         Ok(())
     }
 
@@ -261,7 +250,7 @@ impl Session {
             .groups
             .subscribe(new, schema, database, self.id, number, mailbox);
         // Commits since `seen` belong to the new group as well.
-        self.monitors.news = true;
+        self.mailbox.tell_updates();
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ovsdb::json::Json;
 use ovsdb::{Error, Tag, Uuid};
 use ovsdb_engine::{Context, Outcome, Transaction};
@@ -227,11 +228,30 @@ impl Session {
             arrived,
             owns_lock: self.owns_lock.clone(),
             answer: Arc::new(JobAnswer { mailbox, number }),
+            text: if served.database.is_shared() {
+                Bytes::copy_from_slice(request.params.source())
+            } else {
+                Bytes::new()
+            },
+            id: None,
+            passed_on_in: None,
         };
-        if walks {
-            tokio::task::block_in_place(|| served.database.submit(job));
-        } else {
+        // With more requests under way it is better to go on, and have them committed together.
+        let waits = request.last && self.transactions.pending.len() == 1;
+        let submit = || {
+            if waits {
+                return served.database.submit_here(job);
+            }
             served.database.submit(job);
+            None
+        };
+        let work = if walks {
+            tokio::task::block_in_place(submit)
+        } else {
+            submit()
+        };
+        if let Some(work) = work {
+            tokio::task::block_in_place(work);
         }
         Ok(Handled::Yes)
     }

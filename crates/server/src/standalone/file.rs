@@ -94,6 +94,11 @@ impl File {
         self.lock.file()
     }
 
+    /// Gives the lock back, for who puts another file in its place.
+    pub fn into_lock(self) -> Lock {
+        self.lock
+    }
+
     /// What is not whole at the file's end, and will be dropped by starting.
     pub fn torn(&self) -> Option<&Torn> {
         self.end.torn.as_ref()

@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 
 use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_engine::Version;
-use ovsdb_log::{Batch, CompactionSchedule, Log, LogError, Model, Refused, Status, SyncPolicy};
+use ovsdb_log::{CompactionSchedule, Log, LogError, Model, Status, SyncPolicy, Turn};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::line::Kind;
-use super::record::{Record, io_error, write_whole};
-use super::state::{Item, Replacing, State, Write};
-use crate::ordering::{Done, Ordering, Proposal};
+use super::record::Record;
+use super::state::{Item, State, Write};
+use super::submit::Thread;
+use crate::ordering::{Done, Ordering, Proposal, Work};
 
 /// Keeps a database in its file.
 pub struct Standalone {
-    log: Log,
-    sync: SyncPolicy,
+    pub(super) log: Log,
+    pub(super) sync: SyncPolicy,
     state: Mutex<State>,
     /// Notified when nothing is on its way to the file.
     idle: Condvar,
@@ -147,17 +148,19 @@ impl Standalone {
     }
 
     /// Changes the state, and then does all that has become possible by it.
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.state.lock();
-        change(&mut state);
-        self.go_on(state);
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) {
+        self.change_on(Thread::Any, change);
     }
 
-    fn go_on(&self, mut state: MutexGuard<'_, State>) {
-        let Some(itself) = self.itself.upgrade() else {
-            return;
-        };
-        itself.submit_all(&mut state);
+    fn change_on(&self, thread: Thread, change: impl FnOnce(&mut State)) -> Option<Turn> {
+        let mut state = self.state.lock();
+        change(&mut state);
+        self.go_on(thread, state)
+    }
+
+    fn go_on(&self, thread: Thread, mut state: MutexGuard<'_, State>) -> Option<Turn> {
+        let itself = self.itself.upgrade()?;
+        let turn = itself.submit_all(thread, &mut state);
         tell(&mut state);
         if state.is_idle() {
             self.idle.notify_all();
@@ -169,173 +172,25 @@ impl Standalone {
             self.log
                 .on_space(size, Box::new(move || itself.has_space()));
         }
+        turn
     }
 
     fn has_space(&self) {
         let mut state = self.state.lock();
         state.no_space = false;
-        self.go_on(state);
+        self.go_on(Thread::Any, state);
     }
 
-    /// Gives the log what it takes.
-    fn submit_all(self: &Arc<Self>, state: &mut State) {
-        if !state.has_work() || state.no_space || state.is_converting() {
-            return;
-        }
-        if state.log_failed {
-            if state.in_log > 0 {
-                // It still reports batches; after the last one it goes on here.
-                return;
-            }
-            self.log.resume();
-            state.log_failed = false;
-        }
-        if !state.unwritten.is_empty() && !self.submit_unwritten(state) {
-            return;
-        }
-        state.retry = false;
-        while let Some(item) = state.overflow.pop_front() {
-            let refused = match item {
-                Item::Write(write) => self.submit_write(state, write),
-                Item::Compact(..) | Item::Convert(..) => self.begin_replacing(state, item),
-            };
-            if let Some(item) = refused {
-                state.overflow.push_front(item);
-                return;
-            }
-            if state.is_converting() {
-                return;
-            }
-        }
-    }
-
-    /// All in one batch, so that the file has all of them or none. True if the log has taken it.
-    fn submit_unwritten(self: &Arc<Self>, state: &mut State) -> bool {
-        let records = state.unwritten.clone();
-        let itself = self.clone();
-        let batch = Batch {
-            encode: Box::new(move |buffer| {
-                records.iter().for_each(|record| record.encode(buffer));
-            }),
-            // They have had their share of the queue before.
-            size_hint: 0,
-            durable: false,
-            done: Box::new(move |result| itself.change(|state| state.retried(result))),
-        };
-        match self.log.try_submit(batch) {
-            Ok(()) => {
-                state.in_log += 1;
-                state.retrying = std::mem::take(&mut state.unwritten);
-                return true;
-            }
-            Err(Refused::Full(_)) => wait_for_space(state, 0),
-            Err(Refused::Failed(..)) => state.log_failed = true,
-            Err(Refused::Closed(_)) => {
-                state.retry = false;
-                state.fail_overflow(io_error(&self.closed()));
-            }
-        }
-        false
-    }
-
-    /// Gives the write back if it is too early for it.
-    fn submit_write(self: &Arc<Self>, state: &mut State, write: Write) -> Option<Item> {
-        let (number, durable) = (write.number, write.durable);
-        let (itself, to_encode, record) =
-            (self.clone(), write.record.clone(), write.record.clone());
-        let batch = Batch {
-            encode: Box::new(move |buffer| to_encode.encode(buffer)),
-            size_hint: write.size,
-            durable,
-            done: Box::new(move |result| {
-                itself.change(|state| state.reported(number, record, result));
-            }),
-        };
-        match self.log.try_submit(batch) {
-            Ok(()) => {
-                state.in_log += 1;
-                if self.sync == SyncPolicy::Asked && !durable {
-                    state.acknowledge_early(number);
-                }
-                None
-            }
-            Err(Refused::Full(_)) => {
-                wait_for_space(state, write.size);
-                Some(Item::Write(write))
-            }
-            Err(Refused::Failed(..)) => {
-                state.log_failed = true;
-                Some(Item::Write(write))
-            }
-            Err(Refused::Closed(_)) => {
-                state.fail(number, io_error(&self.closed()));
-                None
-            }
-        }
-    }
-
-    /// Begins a compaction or a conversion; gives it back if it is too early for it.
-    fn begin_replacing(self: &Arc<Self>, state: &mut State, item: Item) -> Option<Item> {
-        let (version, comment, replacing) = match item {
-            Item::Convert(..) if state.replacing.is_some() => return Some(item),
-            Item::Convert(version, number) => {
-                let schema = version.schema().clone();
-                let replacing = Replacing::Conversion(number, schema);
-                (version, "converted to another schema", replacing)
-            }
-            Item::Compact(version, done) => (version, "compacted", Replacing::Compaction(done)),
-            Item::Write(_) => return Some(item),
-        };
-        if state.replacing.is_some() {
-            if let Replacing::Compaction(done) = replacing {
-                let file = self.log.path().to_path_buf();
-                let error = io_error(&LogError::CompactionRunning { file });
-                state.told.push((done, Err(error)));
-            }
-            return None;
-        }
-        let (itself, snapshot) = (self.clone(), version.clone());
-        let begun = self.log.begin_compaction(
-            move |writer| write_whole(writer, &snapshot, comment),
-            move |result| {
-                let result = result.map(|_| ()).map_err(|error| io_error(&error));
-                itself.change(|state| state.replaced(result));
-            },
-        );
-        state.replacing = Some(replacing);
-        let error = begun.err()?;
-        if matches!(
-            *error,
-            LogError::CompactionRunning { .. } | LogError::Closed { .. }
-        ) {
-            state.replaced(Err(io_error(&error)));
-            return None;
-        }
-        // The log has failed; it reports why by the batches that it has.
-        state.log_failed = true;
-        Some(match state.replacing.take()? {
-            Replacing::Compaction(done) => Item::Compact(version, done),
-            Replacing::Conversion(number, _) => Item::Convert(version, number),
-        })
-    }
-
-    fn closed(&self) -> LogError {
-        LogError::Closed {
-            file: self.log.path().to_path_buf(),
-        }
-    }
-}
-
-impl Ordering for Arc<Standalone> {
-    fn propose(&self, proposal: Proposal) {
+    fn propose_on(&self, thread: Thread, proposal: Proposal) -> Option<Turn> {
         let Proposal {
             commit,
             comment,
             durable,
             done,
+            ..
         } = proposal;
         let Some(commit) = commit else {
-            return self.change(|state| {
+            return self.change_on(thread, |state| {
                 let outcome = state.failed.clone().map(Err);
                 state.line.join(Kind::Barrier, outcome, done);
             });
@@ -343,7 +198,7 @@ impl Ordering for Arc<Standalone> {
         let schema = commit.changes.schema.clone();
         let record = Arc::new(Record::new(commit, comment));
         let size = record.size_hint();
-        self.change(|state| {
+        self.change_on(thread, |state| {
             let outcome = state.failed.clone().map(Err);
             let fails = outcome.is_some();
             let number = state.line.join(Kind::Write, outcome, done);
@@ -361,7 +216,18 @@ impl Ordering for Arc<Standalone> {
                 let error = "the transaction follows a schema that the database does not have";
                 state.fail(number, Error::new(Tag::OvsdbError, error));
             }
-        });
+        })
+    }
+}
+
+impl Ordering for Arc<Standalone> {
+    fn propose(&self, proposal: Proposal) {
+        self.propose_on(Thread::Any, proposal);
+    }
+
+    fn propose_here(&self, proposal: Proposal) -> Option<Work> {
+        let turn = self.propose_on(Thread::DoesIo, proposal)?;
+        Some(Box::new(move || turn.take()))
     }
 
     fn resume(&self) {
@@ -390,11 +256,6 @@ impl Ordering for Arc<Standalone> {
 
 fn same_schema(a: &Arc<Schema>, b: &Arc<Schema>) -> bool {
     Arc::ptr_eq(a, b) || a == b
-}
-
-fn wait_for_space(state: &mut State, size: usize) {
-    state.no_space = true;
-    state.space_wanted = Some(size);
 }
 
 /// Tells the outcomes that there are, with the mutex given up meanwhile.

@@ -8,6 +8,7 @@ mod keeper;
 mod line;
 mod record;
 mod state;
+mod submit;
 
 pub use file::{File, OpenError};
 pub use keeper::Standalone;

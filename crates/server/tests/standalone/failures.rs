@@ -188,6 +188,10 @@ impl Answer for Answers {
 
     fn blocked(&self, _: Option<u64>) {}
 
+    fn unknown(&self) {
+        panic!("only clusters do not know");
+    }
+
     fn canceled(&self) {
         self.0.lock().push("canceled".to_owned());
     }
@@ -206,6 +210,9 @@ fn submit(database: &Database, answers: &Arc<Answers>, n: u32) {
         arrived: Instant::now(),
         owns_lock: Arc::new(|_| false),
         answer: answers.clone(),
+        text: bytes::Bytes::new(),
+        id: None,
+        passed_on_in: None,
     });
 }
 

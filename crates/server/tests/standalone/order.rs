@@ -1,9 +1,10 @@
 //! The order in which proposals are done, and what each of them waits for.
 
 use ovsdb_log::{Options, SyncPolicy};
+use ovsdb_server::ordering::Ordering;
 
 use crate::failing_disk::FailingDisk;
-use crate::writer::{Writer, contents, in_file, options};
+use crate::writer::{Writer, contents, in_file, insert, options};
 
 fn numbered(range: std::ops::Range<u32>) -> Vec<(u32, bool)> {
     range.map(|n| (n, true)).collect()
@@ -51,6 +52,33 @@ fn asked_waits_only_where_it_is_asked_and_behind_it() {
     writer.keeper.close().unwrap();
     drop(writer);
     assert_eq!(in_file(&path), expected);
+}
+
+#[test]
+fn a_lone_writer_commits_itself_and_others_wait_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FailingDisk::default();
+    let path = folder.path().join("a.db");
+    let mut writer = Writer::create(&disk, &path, options(SyncPolicy::Always));
+    let mut count = 0;
+    let work = loop {
+        let (proposal, _) = writer.proposal(&insert(count));
+        count += 1;
+        if let Some(work) = writer.keeper.propose_here(proposal) {
+            break work;
+        }
+        writer.wait_for(count as usize);
+        assert!(count < 10_000, "never alone");
+    };
+    writer.read();
+    writer.insert(count);
+    assert_eq!(writer.ended(), numbered(0..count - 1));
+    work();
+    assert_eq!(writer.ended(), numbered(0..count + 2));
+    // Work that is not done is left to the log.
+    let (proposal, _) = writer.proposal(&insert(count + 1));
+    drop(writer.keeper.propose_here(proposal));
+    writer.wait_for(count as usize + 3);
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl World {
                     operations += r#",{"op":"commit","durable":true}"#;
                 }
                 let before = self.writer.head.sequence();
-                let number = self.writer.propose(&operations);
+                let number = self.writer.propose_here(&operations);
                 // What changes nothing promises nothing: should the power go before a failed write
                 // could be undone, it is there although it was told as failed.
                 let changes = self.writer.head.sequence() > before;
@@ -316,6 +316,8 @@ fn small_file() -> (Vec<u8>, Vec<(usize, String)>) {
         let told = Arc::new(Mutex::new(None));
         let tell = told.clone();
         keeper.propose(Proposal {
+            term: 0,
+            lost: None,
             commit,
             comment,
             durable,

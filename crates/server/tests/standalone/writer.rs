@@ -59,16 +59,33 @@ impl Writer {
 
     /// Executes operations on the head and proposes what they change.
     pub fn propose(&mut self, operations: &str) -> u32 {
+        let (proposal, number) = self.proposal(operations);
+        self.keeper.propose(proposal);
+        number
+    }
+
+    /// The same, committing on this thread where the keeper wants that.
+    pub fn propose_here(&mut self, operations: &str) -> u32 {
+        let (proposal, number) = self.proposal(operations);
+        if let Some(work) = self.keeper.propose_here(proposal) {
+            work();
+        }
+        number
+    }
+
+    pub fn proposal(&mut self, operations: &str) -> (Proposal, u32) {
         let (version, commit, durable, comment) = execute(&self.head, operations);
         self.head = version;
         let (done, number) = self.done();
-        self.keeper.propose(Proposal {
+        let proposal = Proposal {
+            term: 0,
+            lost: None,
             commit,
             comment,
             durable,
             done,
-        });
-        number
+        };
+        (proposal, number)
     }
 
     /// What to do when the head is kept, and the number under which it is told.

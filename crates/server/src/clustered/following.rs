@@ -1,0 +1,103 @@
+//! The follower's side: transactions go to the leader, answers come back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ovsdb::Uuid;
+use ovsdb_cluster::wire::Body;
+use ovsdb_cluster::wire::message::Own;
+use ovsdb_cluster::wire::stream::SendError;
+
+use super::Clustered;
+use super::passing::{Answers, TRANSACTIONS, Verdict};
+use crate::database::Job;
+
+/// How soon a leader that takes nothing at the moment is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+impl Clustered {
+    /// Keeps a job until its leader has answered it.
+    pub(super) fn pass_job_on(&self, job: Job) {
+        let leader = *self.leader.lock();
+        match leader {
+            Some((leader, _)) if !self.is_ours(leader) => self.old_leader.push(self, job),
+            _ => {
+                let id = job.id.unwrap_or_else(Uuid::new_v4);
+                self.waiting.lock().push(job, id);
+                self.to_send.notify_one();
+            }
+        }
+    }
+
+    pub(super) fn receive_answers(&self, from: Uuid, data: &Bytes) {
+        let Some(answers) = Answers::read(data) else {
+            tracing::warn!("{}: server {from} sends answers that are none", self.name);
+            return;
+        };
+        let applied = self.applied.load(std::sync::atomic::Ordering::Acquire);
+        let ends = {
+            let mut waiting = self.waiting.lock();
+            for answer in answers.all {
+                let results = match answer.verdict {
+                    Verdict::Results(results) => Some(results.to_vec()),
+                    Verdict::NotExecuted => None,
+                };
+                let (incarnation, term) = (answers.incarnation, answers.term);
+                waiting.answer(incarnation, term, answer.number, answer.index, results);
+            }
+            waiting.applied(applied)
+        };
+        self.end_all(ends);
+    }
+
+    /// Sends what can be sent. True if there is more for later.
+    fn send_waiting(&self) -> bool {
+        let (Some((leader, term)), Some(node)) = (*self.leader.lock(), self.node.get()) else {
+            // A new leader says so.
+            return false;
+        };
+        if !self.is_ours(leader) {
+            return self.waiting.lock().has_unsent();
+        }
+        loop {
+            let message = self.waiting.lock().next_message(term);
+            let Some(message) = message else {
+                return false;
+            };
+            let own = Body::Own(Own {
+                kind: TRANSACTIONS.to_owned(),
+                data: message.write(),
+            });
+            match node.send(leader, &own) {
+                Ok(()) => {}
+                Err(SendError::TooLong(_)) => {
+                    // No message can be longer than a request; the leader will never take it.
+                    tracing::error!("{}: transactions are too long for the leader", self.name);
+                    return false;
+                }
+                Err(_) => {
+                    self.waiting.lock().send_again();
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// Sends transactions as they come.
+pub(super) async fn send_all(clustered: Arc<Clustered>) {
+    let stop = clustered.stop.clone();
+    loop {
+        tokio::select! {
+            () = clustered.to_send.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        while clustered.send_waiting() {
+            tokio::time::sleep(RETRY).await;
+            if stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+}

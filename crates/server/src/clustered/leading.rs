@@ -1,0 +1,220 @@
+//! The leader's side of what followers pass on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering as AtomicOrdering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ovsdb::Uuid;
+use ovsdb::json::Document;
+use ovsdb_cluster::wire::Body;
+use ovsdb_cluster::wire::message::{
+    CommandStatus, ExecuteCommandReply, ExecuteCommandRequest, Own,
+};
+use ovsdb_engine::Transaction;
+
+use super::Clustered;
+use super::passing::{ANSWERS, Answer, PassedOn, Transactions, Verdict};
+use crate::database::{Job, JobKey, Ordered};
+use crate::locks::SessionId;
+
+/// Jobs of followers belong to no session here.
+const NO_SESSION: SessionId = SessionId::MAX;
+/// An old follower gives up after a while without a word: it gets one so often.
+const PROGRESS: Duration = Duration::from_millis(300);
+
+/// A follower that has passed a transaction on.
+struct Asker {
+    clustered: Arc<Clustered>,
+    follower: Uuid,
+    incarnation: Uuid,
+    term: u64,
+    number: u64,
+}
+
+impl Asker {
+    fn say(&self, verdict: Verdict) {
+        let clustered = &self.clustered;
+        let answer = Answer {
+            number: self.number,
+            index: clustered.applied.load(AtomicOrdering::Acquire),
+            verdict,
+        };
+        let mut executing = clustered.executing.lock();
+        if executing.answer(self.follower, self.incarnation, self.term, answer) {
+            clustered.to_answer.notify_one();
+        }
+    }
+}
+
+impl crate::database::Answer for Asker {
+    fn done(&self, results: Vec<u8>) {
+        self.say(Verdict::Results(results.into()));
+    }
+
+    fn blocked(&self, _: Option<u64>) {
+        self.say(Verdict::NotExecuted);
+    }
+
+    fn canceled(&self) {
+        self.say(Verdict::NotExecuted);
+    }
+
+    fn unknown(&self) {}
+}
+
+impl Clustered {
+    /// Executes what a follower has passed on, aside: it may be much.
+    pub(super) fn receive_transactions(&self, from: Uuid, data: Bytes) {
+        let Some(transactions) = Transactions::read(&data) else {
+            tracing::warn!("{}: server {from} passes on what is none", self.name);
+            return;
+        };
+        let place = self.place.borrow().leading;
+        let refused = self.refused.load(AtomicOrdering::Acquire);
+        let leads = place.is_some_and(|term| term == transactions.term && term > refused);
+        let (Some(itself), Some(database), true) =
+            (self.itself.upgrade(), self.database.get(), leads)
+        else {
+            // The follower learns of the new leader and asks that one.
+            return;
+        };
+        let numbers = transactions.all.iter().map(|one| one.number);
+        let (incarnation, term) = (transactions.incarnation, transactions.term);
+        let new =
+            self.executing
+                .lock()
+                .receive(from, incarnation, term, transactions.answered, numbers);
+        // Answers that were lost are there already.
+        self.to_answer.notify_one();
+        for one in transactions.all {
+            if new.contains(&one.number) {
+                let asker = Asker {
+                    clustered: itself.clone(),
+                    follower: from,
+                    incarnation,
+                    term,
+                    number: one.number,
+                };
+                match self.job(one, asker) {
+                    Ok(job) => database.submit(job),
+                    Err(asker) => asker.say(Verdict::NotExecuted),
+                }
+            }
+        }
+    }
+
+    fn job(&self, one: PassedOn, asker: Asker) -> Result<Job, Asker> {
+        let (Some(database), Ok(document)) =
+            (self.database.get(), Document::parse(one.text.clone()))
+        else {
+            return Err(asker);
+        };
+        let schema = database.committed().version.schema().clone();
+        let transaction = Transaction::parse(document.root(), &schema, Uuid::new_v4);
+        let now = Instant::now();
+        let arrived = now.checked_sub(Duration::from_millis(one.elapsed));
+        Ok(Job {
+            key: JobKey {
+                session: NO_SESSION,
+                number: one.number,
+            },
+            transaction,
+            read_only: false,
+            arrived: arrived.unwrap_or(now),
+            // The follower has asked its sessions.
+            owns_lock: Arc::new(|_| true),
+            passed_on_in: Some(asker.term),
+            answer: Arc::new(asker),
+            text: Bytes::new(),
+            id: Some(one.id),
+        })
+    }
+
+    /// A follower of the old kind has executed a transaction, and wants it in the log.
+    pub(super) fn execute_command(&self, from: Uuid, request: ExecuteCommandRequest) {
+        let ExecuteCommandRequest {
+            data,
+            prereq,
+            result,
+        } = request;
+        let (Some(itself), Some(database)) = (self.itself.upgrade(), self.database.get()) else {
+            return;
+        };
+        let replies = itself.clone();
+        let over = Arc::new(tokio::sync::Notify::new());
+        let ended = over.clone();
+        let database = database.clone();
+        let progress = itself.clone();
+        tokio::spawn(async move {
+            // It may have to be told several times that its transaction is under way.
+            loop {
+                tokio::select! {
+                    () = ended.notified() => return,
+                    () = progress.stop.cancelled() => return,
+                    () = tokio::time::sleep(PROGRESS) => {
+                        progress.reply_command(from, result, CommandStatus::Incomplete, 0);
+                    }
+                }
+            }
+        });
+        tokio::task::spawn_blocking(move || {
+            database.order(prereq, result, &data, move |ordered| {
+                over.notify_one();
+                let index = replies.applied.load(AtomicOrdering::Acquire);
+                let (status, index) = match ordered {
+                    Ordered::Kept => (CommandStatus::Success, index),
+                    Ordered::NotHere => (CommandStatus::NotLeader, 0),
+                    Ordered::Mismatch => (CommandStatus::BadPrerequisite, 0),
+                    Ordered::Lost => (CommandStatus::LostLeadership, 0),
+                    Ordered::Wrong(error) => {
+                        tracing::warn!(
+                            "{}: a transaction of server {from} cannot be applied: {error}",
+                            replies.name
+                        );
+                        (CommandStatus::IoError, 0)
+                    }
+                };
+                replies.reply_command(from, result, status, index);
+            });
+        });
+    }
+
+    fn reply_command(&self, to: Uuid, result: Uuid, status: CommandStatus, commit_index: u64) {
+        let reply = Body::ExecuteCommandReply(ExecuteCommandReply {
+            result,
+            status,
+            commit_index,
+        });
+        if let Some(node) = self.node.get()
+            && let Err(error) = node.send(to, &reply)
+        {
+            tracing::debug!("{}: no execute_command_reply to {to}: {error}", self.name);
+        }
+    }
+}
+
+/// Sends answers as they come.
+pub(super) async fn answer_all(clustered: Arc<Clustered>) {
+    let stop = clustered.stop.clone();
+    loop {
+        tokio::select! {
+            () = clustered.to_answer.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        loop {
+            let message = clustered.executing.lock().next_message();
+            let (Some((to, answers)), Some(node)) = (message, clustered.node.get()) else {
+                break;
+            };
+            let own = Body::Own(Own {
+                kind: ANSWERS.to_owned(),
+                data: answers.write(),
+            });
+            // Where it is lost, the follower asks again.
+            if let Err(error) = node.send(to, &own) {
+                tracing::debug!("{}: no answers to {to}: {error}", clustered.name);
+            }
+        }
+    }
+}

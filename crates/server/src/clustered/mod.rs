@@ -1,0 +1,176 @@
+//! A clustered database: a member's replica, offered to clients.
+//!
+//! [`Clustered`] is both ends at once: the [`Ordering`](crate::ordering::Ordering) of its database
+//! and the [`Replica`] that the member's log is applied to. The leader executes transactions and
+//! proposes what they change; a follower passes them on.
+
+mod executing;
+mod flight;
+mod following;
+mod leading;
+mod old_leader;
+mod operated;
+mod ordering;
+mod passing;
+mod replica;
+mod waiting;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use ovsdb::Uuid;
+use ovsdb_cluster::file::ClusterFile;
+use ovsdb_cluster::node::{Connections, Node, Settings, StartError};
+use ovsdb_cluster::replica::Place;
+use ovsdb_log::FileSystem;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::executing::Executing;
+use self::flight::Flight;
+use self::old_leader::OldLeader;
+use self::ordering::Proposed;
+use self::waiting::Waiting;
+use crate::database::Database;
+use crate::server_database::{Model, Status};
+use crate::service::Service;
+
+/// How often `_Server` shows how far the log has been applied.
+const SHOW: Duration = Duration::from_millis(100);
+
+/// A clustered database.
+pub struct Clustered {
+    itself: Weak<Clustered>,
+    service: Arc<Service>,
+    name: String,
+    server: Uuid,
+    /// There is none before the first contents have come.
+    database: OnceLock<Arc<Database>>,
+    node: OnceLock<Arc<Node>>,
+    flight: Mutex<Flight>,
+    proposals: mpsc::UnboundedSender<Proposed>,
+    /// The last applied entry.
+    applied: AtomicU64,
+    place: watch::Sender<Place>,
+    /// The term in which the log has refused something: this server does not lead in it any more.
+    refused: AtomicU64,
+    refusal: Notify,
+    /// Whom transactions are passed on to, and in which term; none while it leads itself.
+    leader: Mutex<Option<(Uuid, u64)>>,
+    waiting: Mutex<Waiting>,
+    to_send: Notify,
+    executing: Mutex<Executing>,
+    to_answer: Notify,
+    old_leader: OldLeader,
+    /// Notified when this server has found out who leads, for the first time.
+    first_leader: Notify,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Clustered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clustered")
+            .field("name", &self.name)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clustered {
+    /// Starts a member on its file, and offers its database in `service` as soon as it has
+    /// contents. Must be called in a runtime.
+    pub async fn start(
+        service: Arc<Service>,
+        file: ClusterFile,
+        fs: Arc<dyn FileSystem>,
+        settings: Settings,
+        connections: Option<Connections>,
+    ) -> Result<Arc<Clustered>, StartError> {
+        let identity = file.replayed().header.identity.clone();
+        let (proposals, proposed) = mpsc::unbounded_channel();
+        let clustered = Arc::new_cyclic(|itself| Clustered {
+            itself: itself.clone(),
+            service,
+            name: identity.name.clone(),
+            server: identity.server_id,
+            database: OnceLock::new(),
+            node: OnceLock::new(),
+            flight: Mutex::default(),
+            proposals,
+            applied: AtomicU64::new(0),
+            place: watch::Sender::new(Place::default()),
+            refused: AtomicU64::new(0),
+            refusal: Notify::new(),
+            leader: Mutex::default(),
+            waiting: Mutex::new(Waiting::new(Uuid::new_v4())),
+            to_send: Notify::new(),
+            executing: Mutex::default(),
+            to_answer: Notify::new(),
+            old_leader: OldLeader::default(),
+            first_leader: Notify::new(),
+            stop: CancellationToken::new(),
+        });
+        clustered.show(&Place::default(), identity.cluster_id);
+        let node = Node::start(file, fs, clustered.clone(), settings, connections).await?;
+        let node = Arc::new(node);
+        if clustered.node.set(node.clone()).is_err() {
+            tracing::error!("{}: a member was started twice", clustered.name);
+        }
+        tokio::spawn(ordering::propose_all(clustered.clone(), proposed));
+        tokio::spawn(replica::take_places(clustered.clone()));
+        tokio::spawn(following::send_all(clustered.clone()));
+        tokio::spawn(leading::answer_all(clustered.clone()));
+        Ok(clustered)
+    }
+
+    /// The member.
+    pub fn node(&self) -> Option<&Arc<Node>> {
+        self.node.get()
+    }
+
+    /// The database, once it has contents.
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.database.get()
+    }
+
+    /// This server's place in the cluster, and its changes.
+    pub fn place(&self) -> watch::Receiver<Place> {
+        self.place.subscribe()
+    }
+
+    /// Hands the leadership over, and stops. The database stays readable.
+    pub async fn stop(&self) {
+        if let Some(node) = self.node.get() {
+            node.stop().await;
+        }
+        self.stop.cancel();
+    }
+
+    /// Makes the row in `_Server` what it should be.
+    fn show(&self, place: &Place, cluster: Option<Uuid>) {
+        let applied = self.applied.load(std::sync::atomic::Ordering::Acquire);
+        let schema = self.database.get().map(|database| {
+            let committed = database.committed();
+            committed.version.schema().clone()
+        });
+        let status = Status {
+            model: Model::Clustered,
+            connected: place.connected && schema.is_some(),
+            // A leader that is cut off knows nothing of its successor: clients should look for one.
+            leader: place.leading.is_some() && place.connected,
+            schema,
+            cluster,
+            server: Some(self.server),
+            index: (applied > 0).then(|| i64::try_from(applied).unwrap_or(i64::MAX)),
+        };
+        if let Err(error) = self.service.set_status(&self.name, &status) {
+            tracing::error!("{}: cannot be shown in _Server: {error}", self.name);
+        }
+    }
+
+    fn cluster(&self) -> Option<Uuid> {
+        self.node.get().and_then(|node| node.cluster_id())
+    }
+}

@@ -1,0 +1,208 @@
+//! The follower's side where the leader is of the old kind: one transaction after the other,
+//! executed here and sent with the id of the version that it was executed on.
+//!
+//! The leader takes it only if that is still the log's last transaction. So it can be sent any
+//! number of times: the next transaction in the log behind that version is either this one, or
+//! this one never will be.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ovsdb::Uuid;
+use ovsdb_cluster::contents::now;
+use ovsdb_cluster::wire::Body;
+use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest};
+use ovsdb_engine::record::write_changes;
+use ovsdb_engine::{Context, Outcome};
+use parking_lot::Mutex;
+
+use super::Clustered;
+use crate::database::Job;
+
+struct Attempt {
+    job: Job,
+    prerequisite: Uuid,
+    id: Uuid,
+    data: Bytes,
+    results: Vec<u8>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    attempt: Option<Attempt>,
+    /// Somebody works on the queue.
+    working: bool,
+}
+
+/// Transactions for a leader of the old kind.
+#[derive(Default)]
+pub(super) struct OldLeader(Mutex<State>);
+
+/// What the execution of a job has led to.
+enum Next {
+    /// It is over, or waits for a change.
+    Nothing,
+    Send(Box<Attempt>),
+}
+
+impl OldLeader {
+    pub(super) fn push(&self, clustered: &Clustered, job: Job) {
+        self.0.lock().queue.push_back(job);
+        self.work(clustered);
+    }
+
+    /// Executes jobs until one has to be sent.
+    fn work(&self, clustered: &Clustered) {
+        loop {
+            let job = {
+                let mut state = self.0.lock();
+                if state.working || state.attempt.is_some() {
+                    return;
+                }
+                let Some(job) = state.queue.pop_front() else {
+                    return;
+                };
+                state.working = true;
+                job
+            };
+            let next = execute(clustered, job);
+            let mut state = self.0.lock();
+            state.working = false;
+            if let Next::Send(attempt) = next {
+                state.attempt = Some(*attempt);
+                drop(state);
+                self.send_again(clustered);
+                // It may have been overtaken meanwhile.
+                let newest = clustered.database.get().map(|d| d.committed().version.id());
+                if let Some(newest) = newest {
+                    self.decide(newest);
+                }
+            }
+        }
+    }
+
+    /// Sends the present one, again: the leader or the connection is another one.
+    pub(super) fn send_again(&self, clustered: &Clustered) {
+        let leader = *clustered.leader.lock();
+        let (Some((leader, _)), Some(node)) = (leader, clustered.node.get()) else {
+            return;
+        };
+        let (queue, body) = {
+            let mut state = self.0.lock();
+            if clustered.is_ours(leader) {
+                // They go another way now, but for the one that may be on its way.
+                (std::mem::take(&mut state.queue), None)
+            } else {
+                let request = state.attempt.as_ref().map(|attempt| ExecuteCommandRequest {
+                    data: attempt.data.clone(),
+                    prereq: attempt.prerequisite,
+                    result: attempt.id,
+                });
+                (VecDeque::new(), request)
+            }
+        };
+        for job in queue {
+            clustered.pass_job_on(job);
+        }
+        // The present one is sent in any case: a leader of ours takes it, too.
+        let body = body.or_else(|| {
+            let state = self.0.lock();
+            state.attempt.as_ref().map(|attempt| ExecuteCommandRequest {
+                data: attempt.data.clone(),
+                prereq: attempt.prerequisite,
+                result: attempt.id,
+            })
+        });
+        if let Some(request) = body
+            && let Err(error) = node.send(leader, &Body::ExecuteCommandRequest(request))
+        {
+            tracing::debug!("{}: no execute_command_request: {error}", clustered.name);
+        }
+    }
+
+    /// What the leader says is only for the log: the next transaction there decides.
+    pub(super) fn reply(&self, clustered: &Clustered, reply: &ExecuteCommandReply) {
+        tracing::trace!("{}: {reply:?}", clustered.name);
+    }
+
+    /// The log has this transaction next.
+    pub(super) fn applied(&self, clustered: &Clustered, id: Uuid) {
+        self.decide(id);
+        self.work(clustered);
+    }
+
+    /// Ends the present one if the log has another transaction than the one it builds on.
+    fn decide(&self, newest: Uuid) {
+        let attempt = {
+            let mut state = self.0.lock();
+            match &state.attempt {
+                Some(attempt) if attempt.prerequisite != newest => state.attempt.take(),
+                _ => return,
+            }
+        };
+        if let Some(attempt) = attempt {
+            if attempt.id == newest {
+                attempt.job.answer.done(attempt.results);
+            } else {
+                self.0.lock().queue.push_front(attempt.job);
+            }
+        }
+    }
+
+    /// Contents have come from elsewhere: nobody knows what became of the present one.
+    pub(super) fn contents_replaced(&self) {
+        if let Some(attempt) = self.0.lock().attempt.take() {
+            attempt.job.answer.unknown();
+        }
+    }
+}
+
+fn execute(clustered: &Clustered, job: Job) -> Next {
+    let Some(database) = clustered.database.get() else {
+        job.answer.unknown();
+        return Next::Nothing;
+    };
+    let version = database.committed().version.clone();
+    if !std::sync::Arc::ptr_eq(job.transaction.schema(), version.schema()) {
+        job.answer.canceled();
+        return Next::Nothing;
+    }
+    let elapsed = job.arrived.elapsed().as_millis();
+    let mut context = Context {
+        read_only: job.read_only,
+        elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
+        owns_lock: &*job.owns_lock,
+        new_uuid: &mut Uuid::new_v4,
+    };
+    match job.transaction.execute(&version, &mut context) {
+        Outcome::Blocked { timeout } => {
+            job.answer.blocked(timeout);
+            database.keep_blocked(job);
+            Next::Nothing
+        }
+        Outcome::Done { changes, reply, .. } if changes.is_empty() => {
+            job.answer.done(reply.finish());
+            Next::Nothing
+        }
+        Outcome::Done {
+            changes,
+            reply,
+            comment,
+            ..
+        } => {
+            let mut data = b"[null,".to_vec();
+            if !write_changes(&mut data, &changes, now(), comment.as_deref()) {
+                data.extend_from_slice(b"null");
+            }
+            data.push(b']');
+            Next::Send(Box::new(Attempt {
+                job,
+                prerequisite: version.id(),
+                id: Uuid::new_v4(),
+                data: data.into(),
+                results: reply.finish(),
+            }))
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A member as its operator sees and handles it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ovsdb::Uuid;
+use ovsdb_cluster::failure_test::FailureTest;
+use ovsdb_cluster::node;
+use ovsdb_cluster::operator::{Member, Refusal};
+use ovsdb_cluster::status::{
+    ConnectionStatus, Election, ElectionReason, LogStatus, MemberStatus, Phase, Progress, Role,
+    ServerStatus, Standing,
+};
+
+use super::Clustered;
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn ago(instant: Instant) -> u64 {
+    milliseconds(instant.elapsed())
+}
+
+impl Member for Clustered {
+    fn status(&self) -> MemberStatus {
+        let Some(node) = self.node.get() else {
+            return self.before_start();
+        };
+        let own = self.server;
+        let standing = node.standing();
+        let end = standing.log.1;
+        let servers = standing.members.iter().map(|(id, peer)| ServerStatus {
+            id: *id,
+            address: peer.address.clone(),
+            phase: Phase::Stable,
+            vote: None,
+            progress: standing.is_leader.then(|| {
+                let matched = match *id == own {
+                    true => end.saturating_sub(1),
+                    false => peer.matched.unwrap_or(0),
+                };
+                Progress {
+                    next: matched + 1,
+                    matched,
+                }
+            }),
+            last_message: peer.heard.filter(|_| *id != own).map(milliseconds),
+        });
+        MemberStatus {
+            name: self.name.clone(),
+            cluster_id: standing.cluster,
+            server_id: own,
+            address: node.identity().local_address.clone(),
+            standing: stands(&standing),
+            remotes: standing.joining.clone().unwrap_or_default(),
+            changes: Vec::new(),
+            role: match (standing.is_leader, standing.is_candidate) {
+                (true, _) => Role::Leader,
+                (_, true) => Role::Candidate,
+                _ => Role::Follower,
+            },
+            term: node.term(),
+            leader: match standing.is_leader {
+                true => Some(own),
+                false => standing.place.leader,
+            },
+            vote: standing.vote,
+            election: standing.election.as_ref().map(|election| Election {
+                started: ago(election.started),
+                reason: match election.reason {
+                    "timeout" => ElectionReason::Timeout,
+                    _ => ElectionReason::LeadershipTransfer,
+                },
+                won: election.won.map(ago),
+            }),
+            election_timer: standing.election_timer,
+            next_election_timer: None,
+            log: LogStatus {
+                first: standing.log.0,
+                end,
+                committed: standing.committed,
+                applied: standing.applied,
+            },
+            connections: standing
+                .links
+                .iter()
+                .map(|link| ConnectionStatus {
+                    server: link.server,
+                    address: link.address.clone(),
+                    dialled: link.dialled,
+                    connected: true,
+                })
+                .collect(),
+            disconnections: standing.disconnections,
+            servers: servers.collect(),
+            troubles: standing
+                .failure
+                .iter()
+                .chain(&standing.troubles)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn remove(&self, server: Uuid) -> Result<(), Refusal> {
+        let node = self.member()?;
+        tokio::spawn(async move {
+            if let Err(error) = node.kick(server).await {
+                tracing::warn!("server {server} was not removed: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    fn ask_to_remove(&self, server: Uuid) -> bool {
+        self.place.borrow().leader.is_some() && self.remove(server).is_ok()
+    }
+
+    fn leave(&self) -> Result<(), Refusal> {
+        let node = self.member()?;
+        tokio::spawn(async move {
+            if let Err(error) = node.leave().await {
+                tracing::warn!("the cluster was not left: {error}");
+            }
+        });
+        Ok(())
+    }
+
+    fn change_election_timer(&self, milliseconds: u64) -> Result<(), Refusal> {
+        let node = self.member()?;
+        tokio::spawn(async move { node.change_election_timer(milliseconds).await });
+        Ok(())
+    }
+
+    fn set_backlog_threshold(&self, _: usize, _: usize) -> Result<(), Refusal> {
+        Err(Refusal(
+            "the backlog of a connection has bounds of its own here".to_owned(),
+        ))
+    }
+
+    fn test_failure(&self, test: Option<FailureTest>) -> Result<(), Refusal> {
+        match test {
+            None => Ok(()),
+            Some(FailureTest::TransferLeadership) => {
+                let node = self.member()?;
+                tokio::spawn(async move { node.transfer_leadership().await });
+                Ok(())
+            }
+            Some(_) => Err(Refusal("this failure is not simulated here".to_owned())),
+        }
+    }
+}
+
+impl Clustered {
+    fn member(&self) -> Result<Arc<node::Node>, Refusal> {
+        let node = self.node.get().cloned();
+        node.ok_or_else(|| Refusal("the server is starting".to_owned()))
+    }
+
+    fn before_start(&self) -> MemberStatus {
+        MemberStatus {
+            name: self.name.clone(),
+            cluster_id: None,
+            server_id: self.server,
+            address: String::new(),
+            standing: Standing::Joining,
+            remotes: Vec::new(),
+            changes: Vec::new(),
+            role: Role::Follower,
+            term: 0,
+            leader: None,
+            vote: None,
+            election: None,
+            election_timer: ovsdb_cluster::file::replay::DEFAULT_ELECTION_TIMER,
+            next_election_timer: None,
+            log: LogStatus {
+                first: 0,
+                end: 0,
+                committed: 0,
+                applied: 0,
+            },
+            connections: Vec::new(),
+            disconnections: 0,
+            servers: Vec::new(),
+            troubles: vec!["the server is starting".to_owned()],
+        }
+    }
+}
+
+fn stands(standing: &node::Standing) -> Standing {
+    if standing.left {
+        Standing::Left
+    } else if standing.failure.is_some() {
+        Standing::Failed
+    } else if standing.joining.is_some() {
+        Standing::Joining
+    } else if standing.leaving {
+        Standing::Leaving
+    } else if !standing.is_leader && standing.place.leader.is_none() && standing.election.is_some()
+    {
+        Standing::Disconnected
+    } else {
+        Standing::Member
+    }
+}

@@ -1,0 +1,267 @@
+//! The member's side: committed entries become commits of the database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering as AtomicOrdering;
+use std::time::Instant;
+
+use ovsdb::{Error, Uuid};
+use ovsdb_cluster::contents::{self, Applied, Contents};
+use ovsdb_cluster::entry::{Entry, Payload, ServerId};
+use ovsdb_cluster::replica::{Place, Replica};
+use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
+use ovsdb_engine::Version;
+
+use super::ordering::lose;
+use super::passing::{ANSWERS, TRANSACTIONS};
+use super::waiting::End;
+use super::{Clustered, SHOW};
+use crate::ordering::Loss;
+use crate::server_database::{Model, Status};
+
+impl Replica for Clustered {
+    fn apply(&self, entries: &[Entry]) -> Result<(), Error> {
+        for entry in entries {
+            if entry.index <= self.applied.load(AtomicOrdering::Acquire) {
+                continue;
+            }
+            if let Payload::Data { eid, data } = &entry.payload {
+                self.apply_data(*eid, data, entry.index)?;
+            }
+            self.applied.fetch_max(entry.index, AtomicOrdering::AcqRel);
+            self.term_applied(entry.term);
+        }
+        let ends = self
+            .waiting
+            .lock()
+            .applied(self.applied.load(AtomicOrdering::Acquire));
+        self.end_all(ends);
+        Ok(())
+    }
+
+    fn install(&self, contents: &Contents) {
+        let index = contents.meta.index;
+        if index <= self.applied.load(AtomicOrdering::Acquire) {
+            return;
+        }
+        let version = contents.version.clone();
+        match self.database.get() {
+            None => self.offer(version),
+            Some(database) => {
+                let items = self.flight.lock().take_all();
+                lose(items, Loss::Unknown);
+                if database.replace_foreign(version) {
+                    let version = &database.committed().version;
+                    self.service.schema_changed(version.schema().clone());
+                }
+                let ends = self.waiting.lock().contents_replaced();
+                self.end_all(ends);
+                self.old_leader.contents_replaced();
+            }
+        }
+        self.applied.fetch_max(index, AtomicOrdering::AcqRel);
+        let ends = self.waiting.lock().applied(index);
+        self.end_all(ends);
+    }
+
+    fn version(&self) -> Option<Version> {
+        let database = self.database.get()?;
+        Some(database.committed().version.clone())
+    }
+
+    fn placed(&self, place: &Place) {
+        self.place.send_replace(place.clone());
+    }
+
+    fn received(&self, from: ServerId, message: Own) {
+        match &*message.kind {
+            TRANSACTIONS => self.receive_transactions(from, message.data),
+            ANSWERS => self.receive_answers(from, &message.data),
+            other => tracing::debug!("{}: {from} sends {other}, which is not known", self.name),
+        }
+    }
+
+    fn disconnected(&self, from: ServerId) {
+        if self.leader.lock().is_some_and(|(leader, _)| leader == from) {
+            self.waiting.lock().send_again();
+            self.to_send.notify_one();
+            self.old_leader.send_again(self);
+        }
+    }
+
+    fn command(&self, from: ServerId, request: ExecuteCommandRequest) {
+        self.execute_command(from, request);
+    }
+
+    fn command_reply(&self, _: ServerId, reply: ExecuteCommandReply) {
+        self.old_leader.reply(self, &reply);
+    }
+}
+
+impl Clustered {
+    fn apply_data(&self, id: Uuid, data: &bytes::Bytes, index: u64) -> Result<(), Error> {
+        let own = self.flight.lock().commit(id);
+        if let Some(item) = own {
+            self.applied.fetch_max(index, AtomicOrdering::AcqRel);
+            (item.done)(Ok(()));
+            loop {
+                let next = self.flight.lock().told();
+                let Some(next) = next else { break };
+                (next.done)(Ok(()));
+            }
+            return Ok(());
+        }
+        let Some(database) = self.database.get() else {
+            return Ok(());
+        };
+        let committed = database.committed();
+        match contents::apply(Some(&committed.version), data, id)? {
+            Applied::Changed(version, changes) => {
+                let version = if changes.is_empty() {
+                    version.with_sequence(committed.version.sequence() + 1)
+                } else {
+                    version
+                };
+                database.apply_foreign(version, changes);
+            }
+            Applied::Replaced(version) => {
+                let schema = version.schema().clone();
+                if database.replace_foreign(version) {
+                    self.service.schema_changed(schema);
+                }
+            }
+        }
+        self.waiting.lock().seen(id);
+        self.old_leader.applied(self, id);
+        Ok(())
+    }
+
+    /// What earlier terms have left open is known now.
+    fn term_applied(&self, term: u64) {
+        let items = self.flight.lock().term_over(term);
+        let lost = !items.is_empty();
+        lose(items, Loss::NotKept);
+        let ends = self.waiting.lock().term_over(term);
+        if (lost || !ends.is_empty())
+            && let Some(database) = self.database.get()
+        {
+            self.end_all(ends);
+            database.resume_work();
+        }
+    }
+
+    /// Tells what transactions that were passed on have come to.
+    pub(super) fn end_all(&self, ends: Vec<End>) {
+        let mut again = false;
+        for end in ends {
+            match (end, self.database.get()) {
+                (End::Done(job, results), _) => job.answer.done(results),
+                (End::Again(job), Some(database)) => {
+                    database.take_back(job);
+                    again = true;
+                }
+                (End::Again(job) | End::Unknown(job), _) => job.answer.unknown(),
+            }
+        }
+        if again && let Some(database) = self.database.get() {
+            database.resume_work();
+        }
+    }
+
+    /// The first contents are there.
+    fn offer(&self, version: Version) {
+        let Some(itself) = self.itself.upgrade() else {
+            return;
+        };
+        let status = Status {
+            model: Model::Clustered,
+            connected: false,
+            leader: false,
+            schema: Some(version.schema().clone()),
+            cluster: self.cluster(),
+            server: Some(self.server),
+            index: None,
+        };
+        match self.service.add_with(version, Box::new(itself), &status) {
+            Some(database) => {
+                // It is only set here, and here only once.
+                let _ = self.database.set(database);
+            }
+            None => tracing::error!("{}: is served already from another file", self.name),
+        }
+    }
+}
+
+/// Follows the member's place, and shows how far it is.
+pub(super) async fn take_places(clustered: Arc<Clustered>) {
+    let mut places = clustered.place.subscribe();
+    let mut show = tokio::time::interval(SHOW);
+    show.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stop = clustered.stop.clone();
+    let weak = Arc::downgrade(&clustered);
+    drop(clustered);
+    let mut shown = (0, None);
+    let mut since: Option<Instant> = None;
+    loop {
+        let Some(clustered) = weak.upgrade() else {
+            return;
+        };
+        let news = tokio::select! {
+            changed = places.changed() => changed.is_ok(),
+            () = clustered.refusal.notified() => true,
+            _ = show.tick() => false,
+            () = stop.cancelled() => return,
+        };
+        let place = places.borrow_and_update().clone();
+        if news || since.is_none() && clustered.database.get().is_some() {
+            since = clustered.database.get().map(|_| Instant::now());
+            tokio::task::block_in_place(|| clustered.take_place(&place));
+        }
+        let applied = clustered.applied.load(AtomicOrdering::Acquire);
+        let cluster = clustered.cluster();
+        if news || shown != (applied, cluster) {
+            shown = (applied, cluster);
+            clustered.show(&place, cluster);
+        }
+    }
+}
+
+impl Clustered {
+    fn take_place(&self, place: &Place) {
+        let Some(database) = self.database.get() else {
+            return;
+        };
+        let refused = self.refused.load(AtomicOrdering::Acquire);
+        let leading = place.leading.filter(|term| *term > refused);
+        let leader = place.leader.map(|leader| (leader, place.term));
+        let ours = leader.is_some_and(|(leader, _)| self.is_ours(leader));
+        *self.leader.lock() = leader.filter(|_| leading.is_none());
+        if leading.is_none() {
+            self.executing.lock().clear();
+        }
+        match (leading, leader) {
+            (Some(term), _) => database.lead(term),
+            (None, Some(_)) => database.follow(),
+            (None, None) => database.stand_by(),
+        }
+        if leading.is_some() || !ours {
+            let ends = self.waiting.lock().take_unsent();
+            self.end_all(ends);
+        }
+        if leader.is_some() {
+            self.to_send.notify_one();
+            self.old_leader.send_again(self);
+        }
+        if leading.is_some() || leader.is_some() {
+            self.first_leader.notify_waiters();
+        }
+    }
+
+    /// A member of our own kind.
+    pub(super) fn is_ours(&self, server: Uuid) -> bool {
+        let node = self.node.get();
+        let announced = node.and_then(|node| node.announcement(server));
+        announced.is_some_and(|announcement| {
+            announcement.has(ovsdb_cluster::wire::extension::OWN_MESSAGES)
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! A database that several servers share: whoever leads executes, the others follow.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ovsdb::{Error, Tag, Uuid};
+use ovsdb_cluster::contents::{self, Applied};
+use ovsdb_engine::{Changes, Commit, Context, Outcome, Version};
+
+use super::{Attempt, Database, Job, Route, Writer};
+use crate::ordering::{Done, Loss, Lost, Proposal};
+
+impl Database {
+    /// Several servers share the database, see [`Ordering`](crate::ordering::Ordering::is_shared).
+    pub fn is_shared(&self) -> bool {
+        self.ordering.is_shared()
+    }
+
+    /// This server orders transactions from now on, in this term, behind all that is committed.
+    pub fn lead(&self, term: u64) {
+        self.take_route(Route::Here, term);
+    }
+
+    /// Another server does, and takes what is passed on to it.
+    pub fn follow(&self) {
+        self.take_route(Route::Elsewhere, 0);
+    }
+
+    /// Nobody is known to order transactions: they wait.
+    pub fn stand_by(&self) {
+        self.take_route(Route::Nowhere, 0);
+    }
+
+    fn take_route(&self, route: Route, term: u64) {
+        let mut writer = self.writer.lock();
+        if route == Route::Here || writer.route == Route::Here {
+            writer.head = self.committed().version.clone();
+            writer.era += 1;
+        }
+        writer.route = route;
+        writer.term = term;
+        drop(writer);
+        self.work();
+    }
+
+    /// What another server has ordered is committed.
+    pub fn apply_foreign(&self, version: Version, changes: Changes) {
+        let mut writer = self.writer.lock();
+        if writer.route == Route::Here {
+            // Somebody else orders now; who decides that will say so in a moment.
+            writer.route = Route::Nowhere;
+        }
+        writer.head = version.clone();
+        let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
+        let changes = changes.into();
+        self.publish(Arc::new(Commit { version, changes }));
+        if !changed.is_empty() && !writer.blocked.is_empty() {
+            self.release(&mut writer, &changed);
+            drop(writer);
+            self.work();
+        }
+    }
+
+    fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
+        let (released, blocked): (Vec<_>, _) = std::mem::take(&mut writer.blocked)
+            .into_iter()
+            .partition(|job| {
+                let mut awaited = job.transaction.awaited_tables();
+                awaited.any(|table| changed.contains(&table))
+            });
+        writer.blocked = blocked;
+        for job in released {
+            self.execute(writer, Attempt::again(job), false);
+        }
+    }
+
+    /// Everything is replaced by what the other servers have. True if the schema is another one:
+    /// sessions have to be told then.
+    pub fn replace_foreign(&self, version: Version) -> bool {
+        let mut writer = self.writer.lock();
+        if writer.route == Route::Here {
+            writer.route = Route::Nowhere;
+        }
+        let committed = self.committed();
+        let old = &committed.version;
+        let version = version.with_sequence(old.sequence() + 1);
+        if version.schema() == old.schema() {
+            let version = version.with_schema(old.schema().clone());
+            let changes = Changes::between(old, &version);
+            writer.head = version.clone();
+            self.history.lock().clear();
+            let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
+            let changes = changes.into();
+            self.publish(Arc::new(Commit { version, changes }));
+            self.release(&mut writer, &changed);
+            drop(writer);
+            self.work();
+            return false;
+        }
+        writer.head = version.clone();
+        self.history.lock().clear();
+        let changes = Changes::none(version.schema().clone()).into();
+        self.committed.store(Arc::new(Commit { version, changes }));
+        (self.watcher)();
+        for job in writer.blocked.drain(..) {
+            job.answer.canceled();
+        }
+        drop(writer);
+        self.work();
+        true
+    }
+
+    /// Orders a transaction that another server has executed on the version `prerequisite`, and
+    /// which it has given an id. `done` hears of it; where it does not fit, at once with the
+    /// newest version's id.
+    pub fn order(
+        &self,
+        prerequisite: Uuid,
+        id: Uuid,
+        data: &Bytes,
+        done: impl FnOnce(Ordered) + Send + 'static,
+    ) {
+        let mut writer = self.writer.lock();
+        if writer.route != Route::Here || writer.converting {
+            drop(writer);
+            return done(Ordered::NotHere);
+        }
+        if writer.head.id() != prerequisite {
+            drop(writer);
+            self.work();
+            return done(Ordered::Mismatch);
+        }
+        let (version, changes) = match contents::apply(Some(&writer.head), data, id) {
+            Ok(Applied::Changed(version, changes)) => (version, changes),
+            Ok(Applied::Replaced(_)) => {
+                drop(writer);
+                self.work();
+                let why = "a conversion is to be asked of the leader";
+                return done(Ordered::Wrong(Error::new(Tag::NotAllowed, why)));
+            }
+            Err(error) => {
+                drop(writer);
+                self.work();
+                return done(Ordered::Wrong(error));
+            }
+        };
+        writer.head = version.clone();
+        let commit = Arc::new(Commit {
+            version,
+            changes: changes.into(),
+        });
+        let database = self.itself.clone();
+        let proposed = commit.clone();
+        let finish = Arc::new(parking_lot::Mutex::new(Some(done)));
+        let lost = finish.clone();
+        let kept: Done = Box::new(move |result| {
+            if let (Ok(()), Some(database)) = (&result, database.upgrade()) {
+                database.publish(proposed);
+            }
+            if let Some(done) = finish.lock().take() {
+                done(match result {
+                    Ok(()) => Ordered::Kept,
+                    Err(error) => Ordered::Wrong(error),
+                });
+            }
+        });
+        self.ordering.propose(Proposal {
+            term: writer.term,
+            commit: Some(commit),
+            comment: None,
+            durable: true,
+            done: kept,
+            lost: Some(Box::new(move |_| {
+                if let Some(done) = lost.lock().take() {
+                    done(Ordered::Lost);
+                }
+            })),
+        });
+        drop(writer);
+        self.work();
+    }
+
+    /// Passes a job on, after those reasons to keep it that only this server knows.
+    pub(super) fn pass_on(&self, writer: &mut Writer, job: Job, first: bool) {
+        let mut locks = job.transaction.asserted_locks();
+        let misses_lock = locks.any(|lock| !(job.owns_lock)(lock));
+        drop(locks);
+        if !misses_lock && !job.transaction.may_block() {
+            return self.ordering.pass_on(job);
+        }
+        let elapsed = job.arrived.elapsed().as_millis();
+        let mut context = Context {
+            read_only: job.read_only,
+            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
+            owns_lock: &*job.owns_lock,
+            new_uuid: &mut Uuid::new_v4,
+        };
+        match job.transaction.execute(&writer.head, &mut context) {
+            Outcome::Blocked { timeout } => {
+                if first {
+                    job.answer.blocked(timeout);
+                }
+                writer.blocked.push(job);
+            }
+            Outcome::Done { changes, reply, .. } if changes.is_empty() => {
+                job.answer.done(reply.finish());
+            }
+            Outcome::Done { .. } => self.ordering.pass_on(job),
+        }
+    }
+
+    /// What happens if a job's proposal is lost.
+    pub(super) fn when_lost(&self, job: Job) -> Lost {
+        let database = self.itself.clone();
+        Box::new(move |loss| match (loss, database.upgrade()) {
+            // The server that has passed it on finds out by itself.
+            _ if job.passed_on_in.is_some() => {}
+            (Loss::NotKept, Some(database)) => database.take_back(job),
+            _ => job.answer.unknown(),
+        })
+    }
+
+    /// Keeps a job whose `wait` does not hold, as its asker knows.
+    pub fn keep_blocked(&self, job: Job) {
+        let mut writer = self.writer.lock();
+        writer.blocked.push(job);
+        drop(writer);
+        self.work();
+    }
+
+    /// A job that was not executed, or in vain, is executed again before all that came later.
+    pub fn take_back(&self, job: Job) {
+        self.returned.lock().push_back(job);
+    }
+
+    /// Works on what was taken back, if it can be executed now.
+    pub fn resume_work(&self) {
+        self.work();
+    }
+}
+
+/// What became of a transaction that another server has executed.
+#[derive(Debug)]
+pub enum Ordered {
+    /// It is committed.
+    Kept,
+    /// This server does not lead.
+    NotHere,
+    /// It was executed on another version than the newest one.
+    Mismatch,
+    /// It was not kept, or nobody knows.
+    Lost,
+    /// It cannot be applied.
+    Wrong(Error),
+}

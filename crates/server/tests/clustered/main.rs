@@ -1,0 +1,65 @@
+//! Clustered databases of several members in one process.
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Cluster, wait_for};
+
+/// Every member takes writes and shows them, and a new leader goes on where the old one stopped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_members_take_writes_and_survive_a_leader() {
+    let mut cluster = Cluster::start(3).await;
+    for (n, member) in cluster.members().enumerate() {
+        let reply = member.insert(i64::try_from(n).expect("small")).await;
+        assert!(reply.contains("uuid"), "{reply}");
+        // A client's own write is visible to its own reads at once.
+        assert!(member.numbers().contains(&i64::try_from(n).expect("small")));
+    }
+    wait_for("all rows everywhere", || {
+        cluster
+            .members()
+            .all(|member| member.numbers() == [0, 1, 2])
+    })
+    .await;
+    let leader = cluster.leader().await;
+    cluster.stop(leader).await;
+    let next = cluster.leader().await;
+    let reply = cluster.member(next).insert(3).await;
+    assert!(reply.contains("uuid"), "{reply}");
+    cluster.restart(leader).await;
+    wait_for("the restarted member has all", || {
+        cluster.member(leader).numbers() == [0, 1, 2, 3]
+    })
+    .await;
+    let reply = cluster.member(leader).insert(4).await;
+    assert!(reply.contains("uuid"), "{reply}");
+    cluster.stop_all().await;
+}
+
+/// Writes that come in crowds, at leader and follower, are all there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writes_at_once() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let started = std::time::Instant::now();
+    let all: Vec<_> = (0..3000)
+        .map(|n| {
+            cluster
+                .member(usize::try_from(n).expect("small") % 3)
+                .submit(n)
+        })
+        .collect();
+    for answer in all {
+        let reply = answer.get().await;
+        assert!(reply.contains("uuid"), "{reply}");
+    }
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(30), "{elapsed:?}");
+    let expected: Vec<i64> = (0..3000).collect();
+    for member in cluster.members() {
+        wait_for("all rows", || member.numbers() == expected).await;
+    }
+    assert!(cluster.member(leader).is_leader());
+    cluster.stop_all().await;
+}

@@ -1,0 +1,134 @@
+//! Nodes of a cluster are killed, stopped and frozen while clients write and
+//! watch: nothing that was acknowledged is lost or done twice, and writes go
+//! on whenever a majority works.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::world::interconnect::Side;
+
+/// Longer than the election timer of 1 s and its random part of another one.
+const LONGER_THAN_AN_ELECTION: Duration = Duration::from_millis(3500);
+
+fn under_workload(test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
+    let options = Options::three(Kind::under_test()?, Wiring::Loopback);
+    run(&options, |cluster| {
+        let workload = Workload::start(cluster, &Plan::default())?;
+        workload.wait_until_all_write(cluster, &[])?;
+        test(cluster, &workload)?;
+        cluster.wait_until_whole()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        let report = workload.finish(cluster)?;
+        println!("{report}");
+        Ok(())
+    })
+}
+
+fn leader(cluster: &Cluster) -> Result<usize> {
+    cluster.wait_for_leader(Side::Southbound, |_| true)
+}
+
+#[test]
+fn kill_9_of_any_node_and_of_two_and_of_all() -> Result<()> {
+    under_workload(|cluster, workload| {
+        // One leads, and two do not.
+        for victim in 0..3 {
+            cluster.node_mut(victim).kill9()?;
+            workload.wait_until_all_write(cluster, &[])?;
+            cluster.start(victim)?;
+            cluster.wait_until_whole()?;
+        }
+        let first = leader(cluster)?;
+        for victims in [vec![first, (first + 1) % 3], vec![0, 1, 2]] {
+            for victim in &victims {
+                cluster.node_mut(*victim).kill9()?;
+            }
+            for victim in &victims {
+                cluster.start(*victim)?;
+            }
+            cluster.wait_until_whole()?;
+            workload.wait_until_all_write(cluster, &[])?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn every_node_is_stopped_and_started_again() -> Result<()> {
+    under_workload(|cluster, workload| {
+        for _ in 0..2 {
+            let victim = leader(cluster)?;
+            cluster.node_mut(victim).stop()?;
+            workload.wait_until_all_write(cluster, &[])?;
+            cluster.start(victim)?;
+            cluster.wait_until_whole()?;
+        }
+        for victim in 0..3 {
+            cluster.node_mut(victim).stop()?;
+        }
+        for victim in 0..3 {
+            cluster.start(victim)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_node_is_frozen_for_longer_than_the_election_timer() -> Result<()> {
+    under_workload(|cluster, workload| {
+        let first = leader(cluster)?;
+        for victim in [first, (first + 1) % 3] {
+            cluster.node_mut(victim).freeze()?;
+            let since = workload.now();
+            workload.wait_until_all_write(cluster, &[])?;
+            // What is tested is this duration.
+            let rest = LONGER_THAN_AN_ELECTION.saturating_sub(workload.now() - since);
+            std::thread::sleep(rest);
+            cluster.node_mut(victim).thaw()?;
+            cluster.wait_until_whole()?;
+            workload.wait_until_all_write(cluster, &[])?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn all_nodes_are_frozen_and_go_on_one_after_the_other() -> Result<()> {
+    under_workload(|cluster, workload| {
+        for victim in 0..3 {
+            cluster.node_mut(victim).freeze()?;
+        }
+        std::thread::sleep(LONGER_THAN_AN_ELECTION);
+        for victim in 0..2 {
+            cluster.node_mut(victim).thaw()?;
+        }
+        workload.wait_until_all_write(cluster, &[])?;
+        cluster.node_mut(2).thaw()
+    })
+}
+
+/// Debian's `ovsdb-server` may leave a file that it cannot read again, so with
+/// the reference only the others' work is tested.
+#[test]
+fn the_disk_of_a_follower_is_full_and_then_the_leaders() -> Result<()> {
+    under_workload(|cluster, workload| {
+        let follower = (leader(cluster)? + 1) % 3;
+        let size = |cluster: &Cluster| cluster.node(follower).file(Side::Southbound).metadata();
+        let before = size(cluster)?.len();
+        cluster.node(follower).fill_disk()?;
+        workload.wait_until_all_write(cluster, &[follower])?;
+        workload.wait_for_progress(100)?;
+        ensure!(size(cluster)?.len() <= before, "a file beyond its limit");
+        if Kind::under_test()? == Kind::Reference {
+            cluster.node_mut(follower).kill9()?;
+            return cluster.node_mut(follower).lose_disk();
+        }
+        cluster.node(follower).free_disk()?;
+        cluster.wait_until_whole()?;
+        let full = leader(cluster)?;
+        cluster.node(full).fill_disk()?;
+        workload.wait_until_all_write(cluster, &[full])?;
+        cluster.node(full).free_disk()
+    })
+}

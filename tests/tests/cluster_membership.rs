@@ -1,0 +1,100 @@
+//! Members are added and removed while clients write and watch.
+
+use anyhow::{Context, Result, ensure};
+use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::world::interconnect::Side;
+
+fn under_workload(
+    spare: usize,
+    test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>,
+) -> Result<()> {
+    let options = Options {
+        spare,
+        ..Options::three(Kind::under_test()?, Wiring::Loopback)
+    };
+    run(&options, |cluster| {
+        let workload = Workload::start(cluster, &Plan::default())?;
+        workload.wait_until_all_write(cluster, &[])?;
+        test(cluster, &workload)?;
+        cluster.wait_until_whole()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        let report = workload.finish(cluster)?;
+        println!("{report}");
+        Ok(())
+    })
+}
+
+/// Lets a working node leave both clusters, and stops it without its files.
+fn leave(cluster: &mut Cluster, node: usize, left: usize) -> Result<()> {
+    for side in Side::BOTH {
+        let command = cluster.node(node);
+        command.control(side, "cluster/leave", &[side.database()])?;
+    }
+    let others: Vec<usize> = cluster.working();
+    let others = others.into_iter().filter(|other| *other != node);
+    for other in others {
+        cluster.wait_for_servers_at(other, left)?;
+    }
+    cluster.node_mut(node).kill9()?;
+    cluster.node_mut(node).lose_disk()
+}
+
+/// Removes a node that does not work from both clusters.
+fn kick(cluster: &mut Cluster, ids: &[String; 2], left: usize) -> Result<()> {
+    for (side, id) in Side::BOTH.into_iter().zip(ids) {
+        let leader = cluster.wait_for_leader(side, |_| true)?;
+        let leader = cluster.node(leader);
+        leader.control(side, "cluster/kick", &[side.database(), id])?;
+    }
+    cluster.wait_for_servers(left)
+}
+
+/// The server ids of a working node in both databases.
+fn ids(cluster: &Cluster, node: usize) -> Result<[String; 2]> {
+    let [northbound, southbound] = Side::BOTH.map(|side| cluster.status(node, side));
+    Ok([northbound?.server_id, southbound?.server_id])
+}
+
+fn join(cluster: &mut Cluster, node: usize, size: usize) -> Result<()> {
+    cluster.start_as(node, Kind::under_test()?)?;
+    cluster.wait_until_whole()?;
+    cluster.wait_for_servers(size)
+}
+
+#[test]
+fn a_fourth_joins_and_the_leader_leaves_and_one_is_kicked() -> Result<()> {
+    under_workload(1, |cluster, workload| {
+        let fourth = cluster.add_node()?;
+        join(cluster, fourth, 4)?;
+        let first = cluster.wait_for_leader(Side::Southbound, |_| true)?;
+        leave(cluster, first, 3)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        let victim = (0..3).find(|node| *node != first).context("a victim")?;
+        let kicked = ids(cluster, victim)?;
+        cluster.node_mut(victim).kill9()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        kick(cluster, &kicked, 2)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        // Both come back as new servers.
+        cluster.node_mut(victim).lose_disk()?;
+        join(cluster, victim, 3)?;
+        ensure!(
+            ids(cluster, victim)? != kicked,
+            "a kicked server has come back"
+        );
+        join(cluster, first, 4)
+    })
+}
+
+#[test]
+fn down_to_one_member_and_back_to_three() -> Result<()> {
+    under_workload(0, |cluster, workload| {
+        leave(cluster, 2, 2)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        leave(cluster, 0, 1)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        join(cluster, 0, 2)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        join(cluster, 2, 3)
+    })
+}
