@@ -25,7 +25,7 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The connection.
-    #[error("{0}")]
+    #[error("{}", words(.0))]
     Io(#[from] io::Error),
     /// The server has closed it.
     #[error("the server closed the connection")]
@@ -114,6 +114,15 @@ impl Client {
                 return Err(CallError::Closed);
             }
         }
+    }
+}
+
+/// The system's words without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
     }
 }
 

@@ -55,10 +55,11 @@ impl ServerRow {
     pub fn read(row: &Value) -> (ServerRow, Option<Schema>) {
         let text = |column: &str| row[column].as_str().map(str::to_owned);
         let flag = |column: &str| row[column].as_bool().unwrap_or(false);
-        // An empty set stands for nothing.
+        // An empty set stands for nothing; and zeros do for the cluster that is not known yet.
         let uuid = |column: &str| match &row[column] {
             Value::Array(pair) if pair.first()?.as_str()? == "uuid" => {
-                pair.get(1)?.as_str()?.parse().ok()
+                let id: Uuid = pair.get(1)?.as_str()?.parse().ok()?;
+                (!id.is_nil()).then_some(id)
             }
             _ => None,
         };
@@ -102,8 +103,12 @@ mod tests {
         };
         assert_eq!(row, expected);
         assert_eq!(read.expect("a schema").tables.len(), 1);
-        let joining = json!({"model": "clustered", "schema": ["set", []], "index": ["set", []]});
+        let joining = json!({
+            "model": "clustered", "schema": ["set", []], "index": ["set", []],
+            "cid": ["uuid", "00000000-0000-0000-0000-000000000000"]
+        });
         let (row, read) = ServerRow::read(&joining);
         assert!(!row.connected && row.index.is_none() && read.is_none());
+        assert_eq!(row.cluster_id, None);
     }
 }

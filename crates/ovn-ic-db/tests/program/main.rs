@@ -6,5 +6,6 @@ mod program;
 mod refusals;
 mod server_command;
 mod start;
+mod status;
 mod switches;
 mod takeover;
