@@ -1,9 +1,6 @@
 //! Failures on demand, for tests: `cluster/failure-test` of a control socket.
 //!
-//! The places are those of the reference's tests, by the same names. A member asks at each of them
-//! whether it is to fail there; in a process that nobody has told to fail that costs one load.
-
-use std::sync::atomic::{AtomicU8, Ordering};
+//! These are those of the reference, by their names. A member says which of them it can do.
 
 /// A way to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,64 +91,15 @@ impl FailureTest {
     }
 }
 
-/// The way in which a process is to fail, if in any.
-#[derive(Debug, Default)]
-pub struct Failures(AtomicU8);
-
-impl Failures {
-    /// From now on it fails in this way, or in none, whatever was said before.
-    pub fn engage(&self, test: Option<FailureTest>) {
-        let place = FailureTest::ALL.iter().position(|one| Some(*one) == test);
-        // At most 13.
-        let number = place.map_or(0, |place| place as u8 + 1);
-        self.0.store(number, Ordering::Relaxed);
-    }
-
-    /// Whether it is to fail in this way.
-    pub fn engaged(&self, test: FailureTest) -> bool {
-        match self.0.load(Ordering::Relaxed) {
-            0 => false,
-            number => FailureTest::ALL.get(usize::from(number) - 1) == Some(&test),
-        }
-    }
-
-    /// Whether it is to fail in this way, once: it is not asked to any more afterwards.
-    pub fn take(&self, test: FailureTest) -> bool {
-        let engaged = self.engaged(test);
-        if engaged {
-            self.engage(None);
-        }
-        engaged
-    }
-
-    /// Ends the process at once if it is to fail in this way, without a word to anybody: as a crash.
-    pub fn crash(&self, test: FailureTest) {
-        if self.engaged(test) {
-            tracing::error!("failure test: {}", test.name());
-            std::process::abort();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_test_at_a_time() {
-        let failures = Failures::default();
+    fn each_has_a_name_of_its_own() {
         for test in FailureTest::ALL {
             assert_eq!(FailureTest::of_name(test.name()), Some(test));
-            failures.engage(Some(test));
-            let engaged = FailureTest::ALL
-                .into_iter()
-                .filter(|t| failures.engaged(*t));
-            assert_eq!(engaged.collect::<Vec<_>>(), [test]);
         }
-        assert!(failures.take(FailureTest::TransferLeadership));
-        assert!(!failures.take(FailureTest::TransferLeadership));
         assert_eq!(FailureTest::of_name("clear"), None);
-        // Nobody is to fail, so this goes on.
-        failures.crash(FailureTest::StopRaftRpc);
     }
 }

@@ -117,6 +117,8 @@ pub struct Standing {
     pub members: BTreeMap<ServerId, Peer>,
     /// All connections.
     pub links: Vec<LinkStatus>,
+    /// Addresses where nobody answers at the moment, and who should be there.
+    pub broken: Vec<(String, Option<ServerId>)>,
     /// How often a connection was lost.
     pub disconnections: u64,
     /// What a person should know.
@@ -227,6 +229,7 @@ impl Node {
             applied: 0,
             members: BTreeMap::new(),
             links,
+            broken: inner.wire.peers.broken(),
             disconnections: report.disconnections,
             troubles: report.troubles.values().cloned().collect(),
         };

@@ -29,13 +29,14 @@ impl Member for Clustered {
         };
         let own = self.server;
         let standing = node.standing();
+        let (stands, role) = (stands(&standing), role(&standing));
         let end = standing.log.1;
         let servers = standing.members.iter().map(|(id, peer)| ServerStatus {
             id: *id,
             address: peer.address.clone(),
             phase: Phase::Stable,
             vote: None,
-            progress: standing.is_leader.then(|| {
+            progress: (role == Role::Leader).then(|| {
                 let matched = match *id == own {
                     true => end.saturating_sub(1),
                     false => peer.matched.unwrap_or(0),
@@ -52,18 +53,14 @@ impl Member for Clustered {
             cluster_id: standing.cluster,
             server_id: own,
             address: node.identity().local_address.clone(),
-            standing: stands(&standing),
+            standing: stands,
             remotes: standing.joining.clone().unwrap_or_default(),
             changes: Vec::new(),
-            role: match (standing.is_leader, standing.is_candidate) {
-                (true, _) => Role::Leader,
-                (_, true) => Role::Candidate,
-                _ => Role::Follower,
-            },
+            role,
             term: node.term(),
-            leader: match standing.is_leader {
-                true => Some(own),
-                false => standing.place.leader,
+            leader: match role {
+                Role::Leader => Some(own),
+                _ => standing.place.leader.filter(|_| !is_cut_off(&standing)),
             },
             vote: standing.vote,
             election: standing.election.as_ref().map(|election| Election {
@@ -82,16 +79,7 @@ impl Member for Clustered {
                 committed: standing.committed,
                 applied: standing.applied,
             },
-            connections: standing
-                .links
-                .iter()
-                .map(|link| ConnectionStatus {
-                    server: link.server,
-                    address: link.address.clone(),
-                    dialled: link.dialled,
-                    connected: true,
-                })
-                .collect(),
+            connections: connections(&standing),
             disconnections: standing.disconnections,
             servers: servers.collect(),
             troubles: standing
@@ -175,8 +163,8 @@ impl Clustered {
             election_timer: ovsdb_cluster::file::replay::DEFAULT_ELECTION_TIMER,
             next_election_timer: None,
             log: LogStatus {
-                first: 0,
-                end: 0,
+                first: 1,
+                end: 1,
                 committed: 0,
                 applied: 0,
             },
@@ -188,6 +176,13 @@ impl Clustered {
     }
 }
 
+/// It is a member, and has had no sign of a majority for too long: what it knows of a leader is out
+/// of date, and its own leadership, too.
+fn is_cut_off(standing: &node::Standing) -> bool {
+    let member = standing.joining.is_none() && !standing.left;
+    member && !standing.place.connected
+}
+
 fn stands(standing: &node::Standing) -> Standing {
     if standing.left {
         Standing::Left
@@ -197,10 +192,39 @@ fn stands(standing: &node::Standing) -> Standing {
         Standing::Joining
     } else if standing.leaving {
         Standing::Leaving
-    } else if !standing.is_leader && standing.place.leader.is_none() && standing.election.is_some()
-    {
+    } else if is_cut_off(standing) && standing.election.is_some() {
         Standing::Disconnected
     } else {
         Standing::Member
     }
+}
+
+/// A member that is cut off stands for election again and again; its role does not change by that,
+/// as it asks first whether it could win.
+fn role(standing: &node::Standing) -> Role {
+    match stands(standing) {
+        Standing::Disconnected => Role::Candidate,
+        _ if standing.is_leader => Role::Leader,
+        _ if standing.is_candidate => Role::Candidate,
+        _ => Role::Follower,
+    }
+}
+
+fn connections(standing: &node::Standing) -> Vec<ConnectionStatus> {
+    let links = standing.links.iter().map(|link| ConnectionStatus {
+        server: link.server,
+        address: link.address.clone(),
+        dialled: link.dialled,
+        connected: true,
+    });
+    let broken = standing
+        .broken
+        .iter()
+        .map(|(address, server)| ConnectionStatus {
+            server: *server,
+            address: address.clone(),
+            dialled: true,
+            connected: false,
+        });
+    links.chain(broken).collect()
 }

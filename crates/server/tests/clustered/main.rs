@@ -1,5 +1,6 @@
 //! Clustered databases of several members in one process.
 
+mod status;
 mod support;
 
 use std::time::Duration;

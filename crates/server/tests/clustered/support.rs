@@ -78,7 +78,7 @@ impl Answer for Tell {
 }
 
 impl Member {
-    fn clustered(&self) -> &Arc<Clustered> {
+    pub fn clustered(&self) -> &Arc<Clustered> {
         self.running.as_ref().expect("running")
     }
 

@@ -234,6 +234,19 @@ impl Peers {
         links.collect()
     }
 
+    /// Addresses that are dialled without success at the moment, and who should be there, as far as
+    /// that is known.
+    pub fn broken(&self) -> Vec<(String, Option<ServerId>)> {
+        let state = self.shared.state.lock();
+        let targets = state.targets.values();
+        let targets = targets.map(|target| (target.address.to_string(), target.server()));
+        let is_up = |address: &str| {
+            let mut dialled = state.links().filter(|(_, link)| link.dialled);
+            dialled.any(|(_, link)| link.address == address)
+        };
+        targets.filter(|(address, _)| !is_up(address)).collect()
+    }
+
     /// Closes a connection. One that was dialled is dialled again.
     pub fn close(&self, link: LinkId) {
         let state = self.shared.state.lock();
