@@ -174,8 +174,8 @@ impl Inner {
             return;
         }
         let before = std::mem::replace(&mut *known, place.clone());
-        drop(known);
         self.log_place(&before, &place);
+        // Under the lock: another one's news must not overtake this.
         self.replica.placed(&place);
     }
 

@@ -207,19 +207,23 @@ pub(super) async fn take_places(clustered: Arc<Clustered>) {
     let stop = clustered.stop.clone();
     let weak = Arc::downgrade(&clustered);
     drop(clustered);
+    let mut taken: Option<Place> = None;
     let mut shown = (0, None);
     let mut since: Option<Instant> = None;
     loop {
         let Some(clustered) = weak.upgrade() else {
             return;
         };
-        let news = tokio::select! {
-            changed = places.changed() => changed.is_ok(),
+        let refused = tokio::select! {
+            _ = places.changed() => false,
             () = clustered.refusal.notified() => true,
             _ = show.tick() => false,
             () = stop.cancelled() => return,
         };
+        // Whatever has woken this, the place may have changed meanwhile.
         let place = places.borrow_and_update().clone();
+        let news = refused || taken.as_ref() != Some(&place);
+        taken = Some(place.clone());
         if news || since.is_none() && clustered.database.get().is_some() {
             since = clustered.database.get().map(|_| Instant::now());
             tokio::task::block_in_place(|| clustered.take_place(&place));
