@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ovn_ic_db_tests::cluster::network::slow::Pace;
 use ovn_ic_db_tests::cluster::status::announced;
 use ovn_ic_db_tests::cluster::{Aim, Cluster, Kind, Options, Plan, Wiring, Workload, run};
@@ -53,10 +53,14 @@ fn one_is_cut_from_two() -> Result<()> {
             cluster.network().links()?.isolate(alone)?;
             for side in Side::BOTH {
                 let socket = cluster.node(alone).socket(side);
+                let mut last = None;
                 wait_for("the news that it is cut off", NEWS, || {
                     let told = announced(&socket, side)?;
-                    Ok((!told.connected && !told.leader).then_some(()))
-                })?;
+                    let cut_off = !told.connected && !told.leader;
+                    last = Some(told);
+                    Ok(cut_off.then_some(()))
+                })
+                .with_context(|| format!("{} at node {alone}: {last:?}", side.database()))?;
             }
             goes_on_without(cluster, workload, alone)?;
             cluster.network().links()?.mend_all()?;

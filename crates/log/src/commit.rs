@@ -1,4 +1,4 @@
-//! Group commit: one thread a log, one write and one sync for all that was submitted meanwhile.
+//! A running log: one thread, or a lone writer, commits all that was submitted meanwhile with one write and one sync.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

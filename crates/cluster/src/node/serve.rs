@@ -323,8 +323,6 @@ impl Inner {
         place.leading = None;
         place.leader = None;
         place.connected = false;
-        let now = place.clone();
-        drop(place);
-        self.replica.placed(&now);
+        self.replica.placed(&place);
     }
 }
