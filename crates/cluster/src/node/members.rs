@@ -121,8 +121,15 @@ impl Inner {
             members.remove(&old);
             change(life, &members).await?;
         }
+        // openraft refuses what comes between the entry that makes two members of one and the second
+        // one's first answer. But transactions build on each other: none may be left out.
+        let pause = match members.len() {
+            1 => Some(self.proposing.write().await),
+            _ => None,
+        };
         members.insert(server, address.to_owned());
         change(life, &members).await?;
+        drop(pause);
         tracing::info!(
             db = self.db(),
             "raft: server {server} at {address} is a member now"

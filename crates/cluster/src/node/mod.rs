@@ -155,6 +155,8 @@ struct Inner {
     compaction: Compaction,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Held by whoever proposes; nothing is proposed while it is held for writing.
+    proposing: tokio::sync::RwLock<()>,
     /// Servers that are being added, or wait for it.
     adding: Mutex<BTreeSet<ServerId>>,
     /// Nothing more is proposed here: the leadership goes to another member.
@@ -223,6 +225,7 @@ impl Node {
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),
+            proposing: tokio::sync::RwLock::default(),
             adding: Mutex::default(),
             handing_over: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
@@ -256,6 +259,7 @@ impl Node {
             let term = life.store.term();
             let db = self.inner.settings.db.clone();
             let refused = move || tracing::warn!(db, "raft: the election timer was not changed");
+            let _turn = self.inner.proposing.read().await;
             life.propose(term, Command::ElectionTimer(milliseconds), refused)
                 .await;
         }
@@ -270,6 +274,7 @@ impl Node {
         data: Bytes,
         refused: impl FnOnce() + Send + 'static,
     ) {
+        let _turn = self.inner.proposing.read().await;
         let handing_over = &self.inner.handing_over;
         let life = self.inner.life();
         match life {

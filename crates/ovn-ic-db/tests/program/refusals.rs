@@ -52,14 +52,6 @@ fn files_that_cannot_be_used() -> Result<()> {
     refuses(&mut program, &file, &["not an OVSDB file"])?;
 
     let path = file.to_str().context("UTF-8")?;
-    let schema = format!("{OLD_SCHEMAS}/ovn-ic-nb.ovsschema");
-    fs::remove_file(&file)?;
-    tool(
-        "ovsdb-tool",
-        ["create-cluster", path, &schema, "tcp:127.0.0.1:6647"],
-    )?;
-    refuses(&mut program, &file, &["clustered"])?;
-
     fs::remove_file(&file)?;
     tool(
         "ovsdb-tool",
