@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ovsdb::{Error, Uuid};
 use ovsdb_cluster::contents::{self, Applied, Contents};
-use ovsdb_cluster::entry::{Entry, Payload, ServerId};
+use ovsdb_cluster::entry::{Entry, Index, Payload, ServerId};
 use ovsdb_cluster::replica::{Place, Replica};
 use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
 use ovsdb_engine::Version;
@@ -63,9 +63,10 @@ impl Replica for Clustered {
         self.end_all(ends);
     }
 
-    fn version(&self) -> Option<Version> {
+    fn version(&self) -> Option<(Index, Version)> {
         let database = self.database.get()?;
-        Some(database.committed().version.clone())
+        let applied = self.applied.load(AtomicOrdering::Acquire);
+        Some((applied, database.committed().version.clone()))
     }
 
     fn placed(&self, place: &Place) {
