@@ -245,6 +245,7 @@ impl Clustered {
         let ours = leader.is_some_and(|(leader, _)| self.is_ours(leader));
         *self.leader.lock() = leader.filter(|_| leading.is_none());
         if leading.is_none() {
+            self.led.store(0, AtomicOrdering::Release);
             self.executing.lock().clear();
         }
         // Other news of the place must not touch the writer: what it has executed and proposed is
@@ -260,6 +261,14 @@ impl Clustered {
                 Route::Follow => database.follow(),
                 Route::StandBy => database.stand_by(),
             }
+        } else {
+            // Jobs may have come back.
+            database.resume_work();
+        }
+        if let Some(term) = leading
+            && self.led.swap(term, AtomicOrdering::AcqRel) != term
+        {
+            self.old_leader.order_here(self);
         }
         if leading.is_some() || !ours {
             let ends = self.waiting.lock().take_unsent();
@@ -267,8 +276,8 @@ impl Clustered {
         }
         if leader.is_some() {
             self.to_send.notify_one();
-            self.old_leader.send_again(self);
         }
+        self.old_leader.send_again(self);
         if leading.is_some() || leader.is_some() {
             self.first_leader.notify_waiters();
         }
