@@ -102,6 +102,7 @@ impl Clustered {
     fn apply_data(&self, id: Uuid, data: &bytes::Bytes, index: u64) -> Result<(), Error> {
         let own = self.flight.lock().commit(id);
         if let Some(item) = own {
+            let item_term = item.term;
             self.applied.fetch_max(index, AtomicOrdering::AcqRel);
             (item.done)(Ok(()));
             loop {
@@ -109,6 +110,12 @@ impl Clustered {
                 let Some(next) = next else { break };
                 (next.done)(Ok(()));
             }
+            // In this order: who takes another route meanwhile sees what is committed here.
+            let leads = *self.route.lock() == Some(Route::Lead(item_term));
+            if !leads && let Some(database) = self.database.get() {
+                database.catch_up();
+            }
+            self.old_leader.applied(self, id);
             return Ok(());
         }
         let Some(database) = self.database.get() else {
