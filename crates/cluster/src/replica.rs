@@ -4,7 +4,7 @@ use ovsdb::Error;
 use ovsdb_engine::Version;
 
 use crate::contents::Contents;
-use crate::entry::{Entry, ServerId, Term};
+use crate::entry::{Entry, Index, ServerId, Term};
 use crate::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
 
 /// A member's place in its cluster, as far as its clients are concerned.
@@ -29,8 +29,8 @@ pub trait Replica: Send + Sync + 'static {
     /// Replaces everything.
     fn install(&self, contents: &Contents);
 
-    /// The contents after the last entry that was applied; none before the first.
-    fn version(&self) -> Option<Version>;
+    /// The contents after the last entry that was applied, with its index; none before the first.
+    fn version(&self) -> Option<(Index, Version)>;
 
     /// The member's place has changed.
     fn placed(&self, place: &Place);

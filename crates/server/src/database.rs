@@ -220,7 +220,10 @@ impl Database {
             if writer.converting || writer.route == Route::Nowhere {
                 return work;
             }
-            while let Some(job) = self.next_job() {
+            // A term may end in the middle.
+            while writer.route != Route::Nowhere
+                && let Some(job) = self.next_job()
+            {
                 let more = self.execute(&mut writer, Attempt { job, first: true }, does_io);
                 work = work.or(more);
             }
@@ -272,6 +275,15 @@ impl Database {
         }
         match writer.route {
             Route::Here if job.passed_on_in.is_some_and(|term| term != writer.term) => {
+                return (Vec::new(), None);
+            }
+            Route::Here if self.ordering.is_over(writer.term) => {
+                // The head has what is in no log: nothing can be executed on it. Who decides where
+                // jobs go will say so in a moment.
+                writer.route = Route::Nowhere;
+                if job.passed_on_in.is_none() {
+                    self.returned.lock().push_back(job);
+                }
                 return (Vec::new(), None);
             }
             Route::Here => {}

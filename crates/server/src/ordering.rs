@@ -69,6 +69,11 @@ pub trait Ordering: Send + Sync {
         false
     }
 
+    /// Transactions of this term have been lost: nothing more can be executed in it.
+    fn is_over(&self, _term: u64) -> bool {
+        false
+    }
+
     /// Passes a job on to the server that orders transactions. Only called while the database
     /// follows another server's order.
     fn pass_on(&self, job: Job) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
+use openraft::errors::ClientWriteError;
 use openraft::{Config, Raft, SnapshotPolicy};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -108,8 +109,7 @@ impl Life {
         self.raft.metrics().borrow_watched().vote
     }
 
-    /// Proposes a transaction in a term; `refused` is called if it does not get into the log, or
-    /// is thrown out of it.
+    /// Proposes a transaction in a term; `refused` is called if it does not get into the log.
     pub(super) async fn propose(
         &self,
         term: u64,
@@ -118,7 +118,11 @@ impl Life {
     ) {
         let callback = crate::raft::Callback::new(
             move |result: openraft::raft::ClientWriteResult<TypeConfig>| {
-                if result.is_err() {
+                // What was in the log and is not any more may be in another member's, which may
+                // lead one day: only a later term's entries tell.
+                if let Err(error) = result
+                    && !matches!(error, ClientWriteError::LogEntryDiscarded(_))
+                {
                     refused();
                 }
             },

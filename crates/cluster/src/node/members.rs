@@ -114,6 +114,11 @@ impl Inner {
         // as soon as it is in.
         let same = |(_, known): &(&ServerId, &String)| same_address(known, address);
         if let Some((&old, _)) = members.iter().find(same) {
+            if old == self.identity.server_id {
+                return Err(ChangeError::Failed(
+                    "that is the leader's address".to_owned(),
+                ));
+            }
             tracing::info!(
                 db = self.db(),
                 "raft: server {server} takes the place of {old} at {address}"

@@ -266,7 +266,8 @@ impl Node {
     }
 
     /// Proposes a transaction in the term in which this member leads. `refused` is called if the
-    /// log does not take it, or loses it to another leader; a replica sees it otherwise.
+    /// log does not take it. Otherwise the replica sees it, or an entry of a later term first: then
+    /// it is in no log that counts.
     pub async fn propose(
         &self,
         term: Term,

@@ -200,6 +200,10 @@ impl RaftNetworkV2<TypeConfig> for Network {
             return Err(Trouble::Failed("another reply".to_owned()).into());
         };
         match reply.result {
+            // As leader in that term it may have sent other entries to the same place.
+            _ if reply.term < term => {
+                Err(Trouble::Failed("a reply of an earlier term".to_owned()).into())
+            }
             _ if reply.term > term => Ok(AppendEntriesResponse::HigherVote(bare(reply.term))),
             AppendResult::Ok => Ok(AppendEntriesResponse::Success),
             // What has nothing before it fits anywhere: there is no conflict to go back from.

@@ -1,19 +1,19 @@
 //! The end: the leadership goes to another member first.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
 
 use super::life::Life;
-use super::{Inner, Node};
+use super::{Inner, Node, chance};
 use crate::entry::ServerId;
 
 /// How long the next leader may take to get the last entries.
 const LAST_ENTRIES: Duration = Duration::from_millis(300);
 /// How long the election may take.
 const ELECTION: Duration = Duration::from_millis(500);
-/// A member that was not heard for longer is not asked to lead.
+/// A member that was not heard for longer, and for an election timer, is not asked to lead.
 const ALIVE: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(2);
 
@@ -21,7 +21,8 @@ impl Inner {
     /// Makes another member lead, if this one does and another one can. Nothing is proposed
     /// meanwhile and afterwards.
     pub(super) async fn hand_over(&self, life: &Life) {
-        if !life.is_leader() {
+        // Where nobody else can lead, nothing is refused for nothing.
+        if !life.is_leader() || self.most_advanced(life).is_none() {
             return;
         }
         self.handing_over.store(true, Ordering::Release);
@@ -36,7 +37,9 @@ impl Inner {
                 _ => tokio::time::sleep(STEP).await,
             }
         };
-        let Some(next) = next else { return };
+        let Some(next) = next else {
+            return self.give_up(life).await;
+        };
         tracing::info!(
             db = self.db(),
             "raft: hands the leadership over to server {next}"
@@ -46,6 +49,16 @@ impl Inner {
         while life.is_leader() && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(STEP).await;
         }
+        if life.is_leader() {
+            self.give_up(life).await;
+        }
+    }
+
+    /// Ends this term, in which something may have been refused already: what was executed on
+    /// top of that must not be proposed in it.
+    async fn give_up(&self, life: &Life) {
+        self.clock.lock().voted(Instant::now(), chance());
+        life.take_term(life.store.term().saturating_add(1)).await;
     }
 
     /// The member that is alive and has most of the log.
@@ -53,10 +66,12 @@ impl Inner {
         let own = self.identity.server_id;
         let metrics = life.raft.metrics();
         let metrics = metrics.borrow_watched();
+        // A leader says something several times in an election timer.
+        let lately = ALIVE.max(self.clock.lock().timer());
         let contacts = self.contacts.lock();
         let alive = |server: &ServerId| {
             self.wire.peers.is_connected(*server)
-                && contacts.get(server).is_some_and(|at| at.elapsed() < ALIVE)
+                && contacts.get(server).is_some_and(|at| at.elapsed() < lately)
         };
         let replication = metrics.replication.as_ref()?;
         replication

@@ -143,18 +143,23 @@ impl StateMachine {
 
     fn contents(&mut self) -> Option<Arc<Contents>> {
         let progress = self.shared.progress();
+        let (index, version) = self.replica.version()?;
         if let Some(latest) = self.latest.upgrade()
-            && latest.meta.index == progress.last.index
+            && latest.meta.index == index
         {
             return Some(latest);
         }
-        let version = self.replica.version()?;
-        let meta = SnapshotMeta {
-            index: progress.last.index,
-            term: progress.last.term,
-            eid: version.id(),
-            servers: progress.members,
-            election_timer: Some(progress.election_timer.unwrap_or(DEFAULT_ELECTION_TIMER)),
+        let meta = if index == progress.last.index {
+            SnapshotMeta {
+                index,
+                term: progress.last.term,
+                eid: version.id(),
+                servers: progress.members,
+                election_timer: Some(progress.election_timer.unwrap_or(DEFAULT_ELECTION_TIMER)),
+            }
+        } else {
+            // The file was opened anew, and its log has not come to where the replica is yet.
+            self.store.snapshot_meta(index, version.id())?
         };
         let contents = Arc::new(Contents::new(meta, version));
         self.latest = Arc::downgrade(&contents);

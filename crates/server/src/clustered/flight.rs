@@ -24,17 +24,37 @@ pub(super) struct Flight {
     items: VecDeque<Item>,
     /// One has been taken out and is being told.
     telling: bool,
+    /// Transactions of this term were lost, or may have been: what is executed behind them, in it
+    /// or in an earlier one, is worth nothing.
+    over: u64,
+}
+
+/// What becomes of an item.
+pub(super) enum Pushed {
+    /// It waits for its turn.
+    Queued,
+    /// There is nothing that it has to wait for.
+    AtOnce(Item),
+    /// It was executed behind a transaction that was lost.
+    Lost(Item),
 }
 
 impl Flight {
-    /// Adds an item behind all others. One that only waits is given back when there is nothing to
-    /// wait for.
-    pub(super) fn push(&mut self, item: Item) -> Option<Item> {
+    /// Adds an item behind all others, unless there is nothing to wait for, or no hope.
+    pub(super) fn push(&mut self, item: Item) -> Pushed {
+        if self.is_over(item.term) {
+            return Pushed::Lost(item);
+        }
         if item.id.is_none() && self.items.is_empty() && !self.telling {
-            return Some(item);
+            return Pushed::AtOnce(item);
         }
         self.items.push_back(item);
-        None
+        Pushed::Queued
+    }
+
+    /// Whether nothing that is executed in this term can be kept any more.
+    pub(super) fn is_over(&self, term: u64) -> bool {
+        self.over != 0 && term <= self.over
     }
 
     /// The first transaction, if this is its id. [`Flight::told`] is to follow.
@@ -59,6 +79,7 @@ impl Flight {
     /// An entry of this term is committed: what was proposed in earlier terms and has not been seen
     /// by now is in no log that counts.
     pub(super) fn term_over(&mut self, term: u64) -> Vec<Item> {
+        self.over = self.over.max(term.saturating_sub(1));
         let count = self
             .items
             .iter()
@@ -67,14 +88,17 @@ impl Flight {
         self.items.drain(..count).collect()
     }
 
-    /// The log has refused a transaction, and so all behind it.
-    pub(super) fn refused(&mut self, id: Uuid) -> Vec<Item> {
+    /// The log has refused a transaction of a term, and so all behind it.
+    pub(super) fn refused(&mut self, term: u64, id: Uuid) -> Vec<Item> {
+        self.over = self.over.max(term);
         let place = self.items.iter().position(|item| item.id == Some(id));
         place.map_or_else(Vec::new, |place| self.items.drain(place..).collect())
     }
 
     /// Everything: contents have come from elsewhere.
     pub(super) fn take_all(&mut self) -> Vec<Item> {
+        let newest = self.items.iter().map(|item| item.term).max();
+        self.over = self.over.max(newest.unwrap_or(0));
         self.items.drain(..).collect()
     }
 }
@@ -97,19 +121,23 @@ mod tests {
         items.iter().map(id).collect()
     }
 
+    fn waits(flight: &mut Flight, item: Item) -> bool {
+        matches!(flight.push(item), Pushed::Queued)
+    }
+
     #[test]
     fn what_only_waits_goes_with_what_is_before_it() {
         let mut flight = Flight::default();
-        assert!(flight.push(item(1, None)).is_some());
-        assert!(flight.push(item(1, Some(1))).is_none());
-        assert!(flight.push(item(1, None)).is_none());
+        assert!(matches!(flight.push(item(1, None)), Pushed::AtOnce(_)));
+        assert!(waits(&mut flight, item(1, Some(1))));
+        assert!(waits(&mut flight, item(1, None)));
         assert!(flight.commit(Uuid::from_u128(2)).is_none());
         assert!(flight.commit(Uuid::from_u128(1)).is_some());
         // While the first is being told, too.
-        assert!(flight.push(item(1, None)).is_none());
+        assert!(waits(&mut flight, item(1, None)));
         assert!(flight.told().is_some() && flight.told().is_some());
         assert!(flight.told().is_none());
-        assert!(flight.push(item(1, None)).is_some());
+        assert!(matches!(flight.push(item(1, None)), Pushed::AtOnce(_)));
     }
 
     #[test]
@@ -118,8 +146,9 @@ mod tests {
         for id in 1..=4 {
             flight.push(item(1, Some(id)));
         }
-        assert_eq!(ids(&flight.refused(Uuid::from_u128(3))), [Some(3), Some(4)]);
-        assert!(flight.refused(Uuid::from_u128(4)).is_empty());
+        let refused = flight.refused(1, Uuid::from_u128(3));
+        assert_eq!(ids(&refused), [Some(3), Some(4)]);
+        assert!(flight.refused(1, Uuid::from_u128(4)).is_empty());
         assert_eq!(ids(&flight.take_all()), [Some(1), Some(2)]);
     }
 
@@ -132,5 +161,19 @@ mod tests {
         assert!(flight.term_over(1).is_empty());
         assert_eq!(ids(&flight.term_over(3)), [Some(1), Some(2)]);
         assert!(flight.commit(Uuid::from_u128(3)).is_some());
+    }
+
+    #[test]
+    fn nothing_is_answered_that_was_executed_behind_what_is_lost() {
+        let mut flight = Flight::default();
+        flight.push(item(1, Some(1)));
+        flight.refused(1, Uuid::from_u128(1));
+        assert!(matches!(flight.push(item(1, None)), Pushed::Lost(_)));
+        assert!(matches!(flight.push(item(2, None)), Pushed::AtOnce(_)));
+        flight.term_over(3);
+        assert!(matches!(flight.push(item(2, Some(2))), Pushed::Lost(_)));
+        flight.push(item(3, Some(3)));
+        flight.take_all();
+        assert!(matches!(flight.push(item(3, None)), Pushed::Lost(_)));
     }
 }

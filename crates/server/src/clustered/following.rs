@@ -36,8 +36,12 @@ impl Clustered {
             return;
         };
         let applied = self.applied.load(std::sync::atomic::Ordering::Acquire);
+        let refuses = answers.all.is_empty();
         let ends = {
             let mut waiting = self.waiting.lock();
+            if refuses {
+                waiting.note_refusal(answers.incarnation);
+            }
             for answer in answers.all {
                 let results = match answer.verdict {
                     Verdict::Results(results) => Some(results.to_vec()),
@@ -49,6 +53,9 @@ impl Clustered {
             waiting.applied(applied)
         };
         self.end_all(ends);
+        if refuses {
+            self.to_send.notify_one();
+        }
     }
 
     /// Sends what can be sent. True if there is more for later.
@@ -93,10 +100,22 @@ pub(super) async fn send_all(clustered: Arc<Clustered>) {
             () = clustered.to_send.notified() => {}
             () = stop.cancelled() => return,
         }
-        while clustered.send_waiting() {
+        loop {
+            let more = clustered.send_waiting();
+            let refused = clustered.waiting.lock().take_refusal();
+            let retry = clustered.old_leader.take_retry();
+            if !(more || refused || retry) {
+                break;
+            }
             tokio::time::sleep(RETRY).await;
             if stop.is_cancelled() {
                 return;
+            }
+            if refused {
+                clustered.waiting.lock().send_again();
+            }
+            if retry {
+                clustered.old_leader.send_again(&clustered);
             }
         }
     }

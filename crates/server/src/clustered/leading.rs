@@ -12,9 +12,10 @@ use ovsdb_cluster::wire::message::{
     CommandStatus, ExecuteCommandReply, ExecuteCommandRequest, Own,
 };
 use ovsdb_engine::Transaction;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Clustered;
-use super::passing::{ANSWERS, Answer, PassedOn, Transactions, Verdict};
+use super::passing::{ANSWERS, Answer, Answers, PassedOn, Transactions, Verdict};
 use crate::database::{Job, JobKey, Ordered};
 use crate::locks::SessionId;
 
@@ -64,20 +65,27 @@ impl crate::database::Answer for Asker {
 }
 
 impl Clustered {
-    /// Executes what a follower has passed on, aside: it may be much.
+    /// Has executed what a follower has passed on, aside: it may be much, and who calls has the
+    /// leader's signs of life to give.
     pub(super) fn receive_transactions(&self, from: Uuid, data: Bytes) {
-        let Some(transactions) = Transactions::read(&data) else {
+        if let Err(TrySendError::Full((from, data))) = self.passed_on.try_send((from, data))
+            && let Some(transactions) = Transactions::read(&data)
+        {
+            self.take_none(from, &transactions);
+        }
+    }
+
+    fn execute(&self, from: Uuid, data: &Bytes) {
+        let Some(transactions) = Transactions::read(data) else {
             tracing::warn!("{}: server {from} passes on what is none", self.name);
             return;
         };
-        let place = self.place.borrow().leading;
-        let refused = self.refused.load(AtomicOrdering::Acquire);
-        let leads = place.is_some_and(|term| term == transactions.term && term > refused);
+        // Not by its place: the database has to know, too, or it would leave them out.
+        let leads = self.led.load(AtomicOrdering::Acquire) == transactions.term;
         let (Some(itself), Some(database), true) =
             (self.itself.upgrade(), self.database.get(), leads)
         else {
-            // The follower learns of the new leader and asks that one.
-            return;
+            return self.take_none(from, &transactions);
         };
         let numbers = transactions.all.iter().map(|one| one.number);
         let (incarnation, term) = (transactions.incarnation, transactions.term);
@@ -101,6 +109,30 @@ impl Clustered {
                     Err(asker) => asker.say(Verdict::NotExecuted),
                 }
             }
+        }
+    }
+
+    /// The follower may be early, as it knows a leader before that has applied what it leads
+    /// on: it is to send all again.
+    fn take_none(&self, to: Uuid, transactions: &Transactions) {
+        let answers = Answers {
+            incarnation: transactions.incarnation,
+            term: transactions.term,
+            all: Vec::new(),
+        };
+        self.send_answers(to, &answers);
+    }
+
+    fn send_answers(&self, to: Uuid, answers: &Answers) {
+        let own = Body::Own(Own {
+            kind: ANSWERS.to_owned(),
+            data: answers.write(),
+        });
+        // Where it is lost, the follower asks again.
+        if let Some(node) = self.node.get()
+            && let Err(error) = node.send(to, &own)
+        {
+            tracing::debug!("{}: no answers to {to}: {error}", self.name);
         }
     }
 
@@ -194,6 +226,22 @@ impl Clustered {
     }
 }
 
+/// Executes what followers have passed on, as it comes.
+pub(super) async fn execute_all(
+    clustered: Arc<Clustered>,
+    mut passed_on: mpsc::Receiver<(Uuid, Bytes)>,
+) {
+    let stop = clustered.stop.clone();
+    loop {
+        let next = tokio::select! {
+            next = passed_on.recv() => next,
+            () = stop.cancelled() => None,
+        };
+        let Some((from, data)) = next else { return };
+        tokio::task::block_in_place(|| clustered.execute(from, &data));
+    }
+}
+
 /// Sends answers as they come.
 pub(super) async fn answer_all(clustered: Arc<Clustered>) {
     let stop = clustered.stop.clone();
@@ -204,16 +252,11 @@ pub(super) async fn answer_all(clustered: Arc<Clustered>) {
         }
         loop {
             let message = clustered.executing.lock().next_message();
-            let (Some((to, answers)), Some(node)) = (message, clustered.node.get()) else {
+            let Some((to, answers)) = message else {
                 break;
             };
-            let own = Body::Own(Own {
-                kind: ANSWERS.to_owned(),
-                data: answers.write(),
-            });
-            // Where it is lost, the follower asks again.
-            if let Err(error) = node.send(to, &own) {
-                tracing::debug!("{}: no answers to {to}: {error}", clustered.name);
+            if !answers.all.is_empty() {
+                clustered.send_answers(to, &answers);
             }
         }
     }

@@ -19,6 +19,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ovsdb::Uuid;
 use ovsdb_cluster::file::ClusterFile;
 use ovsdb_cluster::node::{Connections, Node, Settings, StartError};
@@ -40,6 +41,8 @@ use crate::service::Service;
 
 /// How often `_Server` shows how far the log has been applied.
 const SHOW: Duration = Duration::from_millis(100);
+/// So many messages of followers may wait to be executed; what is left out comes again.
+const PASSED_ON: usize = 64;
 
 /// A clustered database.
 pub struct Clustered {
@@ -52,12 +55,15 @@ pub struct Clustered {
     node: OnceLock<Arc<Node>>,
     flight: Mutex<Flight>,
     proposals: mpsc::UnboundedSender<Proposed>,
+    passed_on: mpsc::Sender<(Uuid, Bytes)>,
     /// The last applied entry.
     applied: AtomicU64,
     place: watch::Sender<Place>,
     /// The term in which the log has refused something: this server does not lead in it any more.
     refused: AtomicU64,
     refusal: Notify,
+    /// The term in which the database executes transactions, once it knows; 0 while it does not.
+    led: AtomicU64,
     /// What the database was last told to do.
     route: Mutex<Option<Route>>,
     /// Whom transactions are passed on to, and in which term; none while it leads itself.
@@ -93,6 +99,7 @@ impl Clustered {
     ) -> Result<Arc<Clustered>, StartError> {
         let identity = file.replayed().header.identity.clone();
         let (proposals, proposed) = mpsc::unbounded_channel();
+        let (passed_on, to_execute) = mpsc::channel(PASSED_ON);
         let clustered = Arc::new_cyclic(|itself| Clustered {
             itself: itself.clone(),
             service,
@@ -102,10 +109,12 @@ impl Clustered {
             node: OnceLock::new(),
             flight: Mutex::default(),
             proposals,
+            passed_on,
             applied: AtomicU64::new(0),
             place: watch::Sender::new(Place::default()),
             refused: AtomicU64::new(0),
             refusal: Notify::new(),
+            led: AtomicU64::new(0),
             route: Mutex::default(),
             leader: Mutex::default(),
             waiting: Mutex::new(Waiting::new(Uuid::new_v4())),
@@ -125,6 +134,7 @@ impl Clustered {
         tokio::spawn(ordering::propose_all(clustered.clone(), proposed));
         tokio::spawn(replica::take_places(clustered.clone()));
         tokio::spawn(following::send_all(clustered.clone()));
+        tokio::spawn(leading::execute_all(clustered.clone(), to_execute));
         tokio::spawn(leading::answer_all(clustered.clone()));
         Ok(clustered)
     }

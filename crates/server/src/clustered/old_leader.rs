@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ovsdb::Uuid;
 use ovsdb_cluster::contents::now;
 use ovsdb_cluster::wire::Body;
-use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest};
+use ovsdb_cluster::wire::message::{CommandStatus, ExecuteCommandReply, ExecuteCommandRequest};
 use ovsdb_engine::record::write_changes;
 use ovsdb_engine::{Context, Outcome};
 use parking_lot::Mutex;
@@ -27,12 +27,24 @@ struct Attempt {
     results: Vec<u8>,
 }
 
+impl Attempt {
+    fn request(&self) -> ExecuteCommandRequest {
+        ExecuteCommandRequest {
+            data: self.data.clone(),
+            prereq: self.prerequisite,
+            result: self.id,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
     attempt: Option<Attempt>,
     /// Somebody works on the queue.
     working: bool,
+    /// The present one did not get to the leader.
+    retry: bool,
 }
 
 /// Transactions for a leader of the old kind.
@@ -55,6 +67,13 @@ impl OldLeader {
     /// Executes jobs until one has to be sent.
     fn work(&self, clustered: &Clustered) {
         loop {
+            if self.0.lock().queue.is_empty() {
+                return;
+            }
+            let leader = *clustered.leader.lock();
+            if leader.is_none_or(|(leader, _)| clustered.is_ours(leader)) {
+                return self.give_back(clustered);
+            }
             let job = {
                 let mut state = self.0.lock();
                 if state.working || state.attempt.is_some() {
@@ -82,48 +101,69 @@ impl OldLeader {
         }
     }
 
-    /// Sends the present one, again: the leader or the connection is another one.
+    /// Sends the present one, again: the leader or the connection is another one. What is still to
+    /// be executed goes another way if there is no leader of the old kind any more.
     pub(super) fn send_again(&self, clustered: &Clustered) {
         let leader = *clustered.leader.lock();
+        if leader.is_none_or(|(leader, _)| clustered.is_ours(leader)) {
+            self.give_back(clustered);
+        }
+        // The present one is sent in any case: a leader of ours takes it, too.
         let (Some((leader, _)), Some(node)) = (leader, clustered.node.get()) else {
             return;
         };
-        let (queue, body) = {
-            let mut state = self.0.lock();
-            if clustered.is_ours(leader) {
-                // They go another way now, but for the one that may be on its way.
-                (std::mem::take(&mut state.queue), None)
-            } else {
-                let request = state.attempt.as_ref().map(|attempt| ExecuteCommandRequest {
-                    data: attempt.data.clone(),
-                    prereq: attempt.prerequisite,
-                    result: attempt.id,
-                });
-                (VecDeque::new(), request)
-            }
-        };
-        for job in queue {
-            clustered.pass_job_on(job);
-        }
-        // The present one is sent in any case: a leader of ours takes it, too.
-        let body = body.or_else(|| {
-            let state = self.0.lock();
-            state.attempt.as_ref().map(|attempt| ExecuteCommandRequest {
-                data: attempt.data.clone(),
-                prereq: attempt.prerequisite,
-                result: attempt.id,
-            })
-        });
-        if let Some(request) = body
+        let request = self.0.lock().attempt.as_ref().map(Attempt::request);
+        if let Some(request) = request
             && let Err(error) = node.send(leader, &Body::ExecuteCommandRequest(request))
         {
             tracing::debug!("{}: no execute_command_request: {error}", clustered.name);
+            self.retry(clustered);
         }
     }
 
-    /// What the leader says is only for the log: the next transaction there decides.
+    fn give_back(&self, clustered: &Clustered) {
+        let queue = std::mem::take(&mut self.0.lock().queue);
+        if let Some(database) = clustered.database.get()
+            && !queue.is_empty()
+        {
+            queue.into_iter().for_each(|job| database.take_back(job));
+            database.resume_work();
+        }
+    }
+
+    /// This server leads: the present one can only get into its own log.
+    pub(super) fn order_here(&self, clustered: &Clustered) {
+        let request = self.0.lock().attempt.as_ref().map(Attempt::request);
+        if let (Some(request), Some(database)) = (request, clustered.database.get()) {
+            // What becomes of it shows the log.
+            database.order(request.prereq, request.result, &request.data, |_| {});
+        }
+    }
+
+    fn retry(&self, clustered: &Clustered) {
+        self.0.lock().retry = true;
+        clustered.to_send.notify_one();
+    }
+
+    /// Whether the present one is to be sent again in a while; true once.
+    pub(super) fn take_retry(&self) -> bool {
+        std::mem::take(&mut self.0.lock().retry)
+    }
+
+    /// What the leader says decides nothing, as the next transaction in the log does that. But who
+    /// does not take it now may do so later.
     pub(super) fn reply(&self, clustered: &Clustered, reply: &ExecuteCommandReply) {
         tracing::trace!("{}: {reply:?}", clustered.name);
+        let refused = !matches!(
+            reply.status,
+            CommandStatus::Success | CommandStatus::Incomplete | CommandStatus::BadPrerequisite
+        );
+        let state = self.0.lock();
+        let present = state.attempt.as_ref().map(|attempt| attempt.id);
+        drop(state);
+        if refused && present == Some(reply.result) {
+            self.retry(clustered);
+        }
     }
 
     /// The log has this transaction next.
@@ -176,9 +216,10 @@ fn execute(clustered: &Clustered, job: Job) -> Next {
         new_uuid: &mut Uuid::new_v4,
     };
     match job.transaction.execute(&version, &mut context) {
-        Outcome::Blocked { timeout } => {
-            job.answer.blocked(timeout);
-            database.keep_blocked(job);
+        Outcome::Blocked { .. } => {
+            // The database keeps such jobs; its writer may be this thread.
+            database.take_back(job);
+            database.resume_work();
             Next::Nothing
         }
         Outcome::Done { changes, reply, .. } if changes.is_empty() => {

@@ -12,7 +12,7 @@ use ovsdb_engine::{Commit, Version};
 use tokio::sync::mpsc;
 
 use super::Clustered;
-use super::flight::Item;
+use super::flight::{Item, Pushed};
 use crate::database::Job;
 use crate::ordering::{Done, Loss, Ordering, Proposal};
 
@@ -80,7 +80,7 @@ impl Clustered {
     fn refused(&self, term: u64, id: Uuid) {
         // Before the jobs go back: they must not be executed on the same head again.
         self.refused.fetch_max(term, AtomicOrdering::AcqRel);
-        let items = self.flight.lock().refused(id);
+        let items = self.flight.lock().refused(term, id);
         lose(items, Loss::NotKept);
         self.refusal.notify_one();
     }
@@ -113,15 +113,17 @@ impl Ordering for Arc<Clustered> {
         };
         // The lock keeps flight and channel in one order.
         let mut flight = self.flight.lock();
-        let at_once = flight.push(item);
-        if let (Some(commit), Some(id)) = (commit, id) {
+        let pushed = flight.push(item);
+        if let (Pushed::Queued, Some(commit), Some(id)) = (&pushed, commit, id) {
             let what = What::Changes(commit, comment);
             // The receiver ends with the server.
             let _ = self.proposals.send(Proposed { term, id, what });
         }
         drop(flight);
-        if let Some(item) = at_once {
-            (item.done)(Ok(()));
+        match pushed {
+            Pushed::Queued => {}
+            Pushed::AtOnce(item) => (item.done)(Ok(())),
+            Pushed::Lost(item) => lose(vec![item], Loss::NotKept),
         }
     }
 
@@ -152,13 +154,20 @@ impl Ordering for Arc<Clustered> {
             })),
         };
         let mut flight = self.flight.lock();
-        flight.push(item);
+        if let Pushed::Lost(item) = flight.push(item) {
+            drop(flight);
+            return lose(vec![item], Loss::NotKept);
+        }
         let what = What::Whole(version);
         let _ = self.proposals.send(Proposed { term, id, what });
     }
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn is_over(&self, term: u64) -> bool {
+        self.flight.lock().is_over(term)
     }
 
     fn pass_on(&self, job: Job) {

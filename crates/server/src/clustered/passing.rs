@@ -3,7 +3,8 @@
 //! A follower numbers its transactions, gives each an id, and sends them as the client has written
 //! them. The leader executes a number at most once in a term, and keeps its answer until the follower
 //! has said that it has it; so a follower that has lost its connection sends all again that
-//! are not answered. After a change of leader the id tells, in the log, whether one was executed.
+//! are not answered. A server that does not lead in that term, or not yet, says so by a message
+//! without answers, and the follower sends all again in a while. After a change of leader the id tells, in the log, whether one was executed.
 
 use bytes::Bytes;
 use ovsdb::Uuid;

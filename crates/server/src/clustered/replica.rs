@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ovsdb::{Error, Uuid};
 use ovsdb_cluster::contents::{self, Applied, Contents};
-use ovsdb_cluster::entry::{Entry, Payload, ServerId};
+use ovsdb_cluster::entry::{Entry, Index, Payload, ServerId};
 use ovsdb_cluster::replica::{Place, Replica};
 use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
 use ovsdb_engine::Version;
@@ -63,9 +63,10 @@ impl Replica for Clustered {
         self.end_all(ends);
     }
 
-    fn version(&self) -> Option<Version> {
+    fn version(&self) -> Option<(Index, Version)> {
         let database = self.database.get()?;
-        Some(database.committed().version.clone())
+        let applied = self.applied.load(AtomicOrdering::Acquire);
+        Some((applied, database.committed().version.clone()))
     }
 
     fn placed(&self, place: &Place) {
@@ -101,6 +102,7 @@ impl Clustered {
     fn apply_data(&self, id: Uuid, data: &bytes::Bytes, index: u64) -> Result<(), Error> {
         let own = self.flight.lock().commit(id);
         if let Some(item) = own {
+            let item_term = item.term;
             self.applied.fetch_max(index, AtomicOrdering::AcqRel);
             (item.done)(Ok(()));
             loop {
@@ -108,6 +110,12 @@ impl Clustered {
                 let Some(next) = next else { break };
                 (next.done)(Ok(()));
             }
+            // In this order: who takes another route meanwhile sees what is committed here.
+            let leads = *self.route.lock() == Some(Route::Lead(item_term));
+            if !leads && let Some(database) = self.database.get() {
+                database.catch_up();
+            }
+            self.old_leader.applied(self, id);
             return Ok(());
         }
         let Some(database) = self.database.get() else {
@@ -248,6 +256,7 @@ impl Clustered {
         let ours = leader.is_some_and(|(leader, _)| self.is_ours(leader));
         *self.leader.lock() = leader.filter(|_| leading.is_none());
         if leading.is_none() {
+            self.led.store(0, AtomicOrdering::Release);
             self.executing.lock().clear();
         }
         // Other news of the place must not touch the writer: what it has executed and proposed is
@@ -263,6 +272,14 @@ impl Clustered {
                 Route::Follow => database.follow(),
                 Route::StandBy => database.stand_by(),
             }
+        } else {
+            // Jobs may have come back.
+            database.resume_work();
+        }
+        if let Some(term) = leading
+            && self.led.swap(term, AtomicOrdering::AcqRel) != term
+        {
+            self.old_leader.order_here(self);
         }
         if leading.is_some() || !ours {
             let ends = self.waiting.lock().take_unsent();
@@ -270,8 +287,8 @@ impl Clustered {
         }
         if leader.is_some() {
             self.to_send.notify_one();
-            self.old_leader.send_again(self);
         }
+        self.old_leader.send_again(self);
         if leading.is_some() || leader.is_some() {
             self.first_leader.notify_waiters();
         }

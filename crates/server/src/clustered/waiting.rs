@@ -42,6 +42,8 @@ pub(super) struct Waiting {
     numbers: BTreeMap<Uuid, u64>,
     unsent: BTreeSet<u64>,
     answered: BTreeSet<(u64, u64)>,
+    /// The leader has not taken a message.
+    refused: bool,
 }
 
 impl Waiting {
@@ -53,6 +55,7 @@ impl Waiting {
             numbers: BTreeMap::new(),
             unsent: BTreeSet::new(),
             answered: BTreeSet::new(),
+            refused: false,
         }
     }
 
@@ -114,6 +117,16 @@ impl Waiting {
     pub(super) fn send_again(&mut self) {
         let unanswered = self.entries.iter().filter(|(_, e)| e.answer.is_none());
         self.unsent.extend(unanswered.map(|(number, _)| *number));
+    }
+
+    /// The leader has not taken a message, as it is no leader yet: all of it is to come again.
+    pub(super) fn note_refusal(&mut self, incarnation: Uuid) {
+        self.refused |= incarnation == self.incarnation;
+    }
+
+    /// Whether something is to be sent again; true once.
+    pub(super) fn take_refusal(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// The leader of a term has answered; `results` are none where it was not executed.

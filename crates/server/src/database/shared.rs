@@ -33,14 +33,35 @@ impl Database {
 
     fn take_route(&self, route: Route, term: u64) {
         let mut writer = self.writer.lock();
-        if route == Route::Here || writer.route == Route::Here {
-            writer.head = self.committed().version.clone();
-            writer.era += 1;
-        }
+        writer.head = self.committed().version.clone();
+        writer.era += 1;
         writer.route = route;
         writer.term = term;
+        self.try_blocked(&mut writer);
         drop(writer);
         self.work();
+    }
+
+    /// What this server has proposed as a leader is committed after it has ceased to be one.
+    pub fn catch_up(&self) {
+        let mut writer = self.writer.lock();
+        // Who leads again begins behind all that is committed.
+        if writer.route != Route::Here {
+            writer.head = self.committed().version.clone();
+            self.try_blocked(&mut writer);
+        }
+        drop(writer);
+        self.work();
+    }
+
+    /// The head is another one: what was blocked on the one before may not be now.
+    fn try_blocked(&self, writer: &mut Writer) {
+        // A conversion sees to them itself.
+        if writer.route != Route::Nowhere && !writer.converting {
+            for job in std::mem::take(&mut writer.blocked) {
+                self.execute(writer, Attempt::again(job), false);
+            }
+        }
     }
 
     /// What another server has ordered is committed.
@@ -121,7 +142,8 @@ impl Database {
         done: impl FnOnce(Ordered) + Send + 'static,
     ) {
         let mut writer = self.writer.lock();
-        if writer.route != Route::Here || writer.converting {
+        let leads = writer.route == Route::Here && !self.ordering.is_over(writer.term);
+        if !leads || writer.converting {
             drop(writer);
             return done(Ordered::NotHere);
         }
@@ -143,6 +165,10 @@ impl Database {
                 self.work();
                 return done(Ordered::Wrong(error));
             }
+        };
+        let version = match changes.is_empty() {
+            true => version.with_sequence(writer.head.sequence() + 1),
+            false => version,
         };
         writer.head = version.clone();
         let commit = Arc::new(Commit {
@@ -218,14 +244,6 @@ impl Database {
             (Loss::NotKept, Some(database)) => database.take_back(job),
             _ => job.answer.unknown(),
         })
-    }
-
-    /// Keeps a job whose `wait` does not hold, as its asker knows.
-    pub fn keep_blocked(&self, job: Job) {
-        let mut writer = self.writer.lock();
-        writer.blocked.push(job);
-        drop(writer);
-        self.work();
     }
 
     /// A job that was not executed, or in vain, is executed again before all that came later.

@@ -7,6 +7,8 @@ use std::sync::{Arc, MutexGuard};
 
 use ovsdb_log::{Compacted, LogError, RecordWriter};
 
+use uuid::Uuid;
+
 use super::memory::{Held, Memory};
 use super::{Inner, Reason, Store};
 use crate::entry::{Entry, Index};
@@ -81,6 +83,14 @@ impl Store {
         memory.replacing = Some(meta.index);
         memory.snapshot = Some(meta);
         Ok(())
+    }
+
+    /// What a snapshot of that place would be like, if the log has an entry there, and its last
+    /// transaction so far has the id `eid`.
+    pub fn snapshot_meta(&self, index: Index, eid: Uuid) -> Option<SnapshotMeta> {
+        let memory = self.memory();
+        let meta = meta_at(&memory, memory.snapshot.as_ref()?, index)?;
+        (meta.eid == eid).then_some(meta)
     }
 
     fn begin(
@@ -192,13 +202,14 @@ fn own_snapshot(memory: &Memory, index: Index) -> Result<SnapshotMeta, Reason> {
     if index > memory.commit_index {
         return Err(invalid("a snapshot of what is not committed"));
     }
+    meta_at(memory, snapshot, index).ok_or_else(|| invalid("no entry with that index"))
+}
+
+fn meta_at(memory: &Memory, snapshot: &SnapshotMeta, index: Index) -> Option<SnapshotMeta> {
     let entries = &memory.entries;
-    let term = entries
-        .term_at(index)
-        .ok_or_else(|| invalid("no entry with that index"))?;
-    Ok(SnapshotMeta {
+    Some(SnapshotMeta {
         index,
-        term,
+        term: entries.term_at(index)?,
         eid: entries.eid_at(index).unwrap_or(snapshot.eid),
         servers: entries
             .servers_at(index)
