@@ -77,9 +77,10 @@ impl Database {
         self.publish(Arc::new(Commit { version, changes }));
         if !changed.is_empty() && !writer.blocked.is_empty() {
             self.release(&mut writer, &changed);
-            drop(writer);
-            self.work();
         }
+        // Who found the writer taken meanwhile relies on this.
+        drop(writer);
+        self.work();
     }
 
     fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
@@ -145,6 +146,7 @@ impl Database {
         let leads = writer.route == Route::Here && !self.ordering.is_over(writer.term);
         if !leads || writer.converting {
             drop(writer);
+            self.work();
             return done(Ordered::NotHere);
         }
         if writer.head.id() != prerequisite {
