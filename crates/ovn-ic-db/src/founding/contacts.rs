@@ -1,4 +1,4 @@
-//! What happens on the connections, as events of [`Founding`](super::Founding).
+//! What happens on the connections, as events of `Founding`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,9 +1,9 @@
 //! Who founds a cluster, who joins it, and who has to wait.
 //!
-//! [`Founding`] decides it for one node and one database, from what the node is told and what it hears from
+//! `Founding` (`rule.rs`) decides it for one node and one database, from what the node is told and what it hears from
 //! the others; `docs/cluster.md` has the rule in words. It is pure: events and the time go in, decisions and
 //! what the others are to be told come out. [`Seeker`] is it on real connections: it dials all other
-//! nodes as a server that wants to join, turns what happens there into events ([`Contacts`]), and gives
+//! nodes as a server that wants to join, turns what happens there into events (`contacts.rs`), and gives
 //! the decisions to whoever has the file.
 //!
 //! [`Decision::Found`] is final. [`Decision::Join`] lasts until a leader takes the node in: if

@@ -1,7 +1,7 @@
 //! A clustered database: a member's replica, offered to clients.
 //!
 //! [`Clustered`] is both ends at once: the [`Ordering`](crate::ordering::Ordering) of its database
-//! and the [`Replica`] that the member's log is applied to. The leader executes transactions and
+//! and the replica ([`ovsdb_cluster::replica::Replica`]) that the member's log is applied to. The leader executes transactions and
 //! proposes what they change; a follower passes them on.
 
 mod executing;
