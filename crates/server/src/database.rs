@@ -50,6 +50,20 @@ pub struct Job {
     pub passed_on_in: Option<u64>,
 }
 
+impl Job {
+    /// Executes it on a version of the database, which is not changed by that.
+    pub(crate) fn execute(&self, version: &Version) -> Outcome {
+        let elapsed = self.arrived.elapsed().as_millis();
+        let mut context = Context {
+            read_only: self.read_only,
+            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
+            owns_lock: &*self.owns_lock,
+            new_uuid: &mut Uuid::new_v4,
+        };
+        self.transaction.execute(version, &mut context)
+    }
+}
+
 /// Who asked for a job.
 pub trait Answer: Send + Sync {
     /// The job is done, with these results; what it changed is committed.
@@ -297,14 +311,7 @@ impl Database {
                 return (Vec::new(), None);
             }
         }
-        let elapsed = job.arrived.elapsed().as_millis();
-        let mut context = Context {
-            read_only: job.read_only,
-            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
-            owns_lock: &*job.owns_lock,
-            new_uuid: &mut Uuid::new_v4,
-        };
-        match job.transaction.execute(&writer.head, &mut context) {
+        match job.execute(&writer.head) {
             Outcome::Blocked { timeout } => {
                 if first {
                     job.answer.blocked(timeout);

@@ -81,7 +81,7 @@ impl Wire {
         body: Body,
         patience: Duration,
     ) -> Result<Body, Trouble> {
-        let reply = self.replies.expect(peer, key);
+        let reply = self.replies.register(peer, key);
         match self.peers.send(peer, &body, None) {
             Ok(()) => {}
             Err(SendError::NotConnected) => return Err(Trouble::NotConnected),

@@ -61,7 +61,7 @@ pub(super) struct Replies(Mutex<HashMap<ServerId, Waiting>>);
 
 impl Replies {
     /// Notes a request that is about to be sent. The receiver fails where the reply is lost.
-    pub(super) fn expect(&self, peer: ServerId, key: Key) -> oneshot::Receiver<Body> {
+    pub(super) fn register(&self, peer: ServerId, key: Key) -> oneshot::Receiver<Body> {
         let (sender, receiver) = oneshot::channel();
         let mut all = self.0.lock();
         let waiting = all.entry(peer).or_default();
@@ -140,9 +140,9 @@ mod tests {
     fn a_reply_goes_to_the_oldest_request_like_it() {
         let replies = Replies::default();
         let peer = Uuid::from_u128(1);
-        let mut first = replies.expect(peer, key(5, 0));
-        let mut second = replies.expect(peer, key(5, 2));
-        let mut third = replies.expect(peer, key(5, 0));
+        let mut first = replies.register(peer, key(5, 0));
+        let mut second = replies.register(peer, key(5, 2));
+        let mut third = replies.register(peer, key(5, 0));
         replies.take(Uuid::from_u128(2), append(5, 0));
         replies.take(peer, append(6, 0));
         assert!(first.try_recv().is_err());
@@ -159,8 +159,8 @@ mod tests {
     fn a_later_term_ends_earlier_candidacies() {
         let replies = Replies::default();
         let peer = Uuid::from_u128(1);
-        let mut old = replies.expect(peer, Key::Vote(4));
-        let mut new = replies.expect(peer, Key::Vote(7));
+        let mut old = replies.register(peer, Key::Vote(4));
+        let mut new = replies.register(peer, Key::Vote(7));
         let reply = Body::VoteReply(VoteReply {
             term: 6,
             vote: Uuid::nil(),

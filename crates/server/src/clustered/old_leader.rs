@@ -12,8 +12,8 @@ use ovsdb::Uuid;
 use ovsdb_cluster::contents::now;
 use ovsdb_cluster::wire::Body;
 use ovsdb_cluster::wire::message::{CommandStatus, ExecuteCommandReply, ExecuteCommandRequest};
+use ovsdb_engine::Outcome;
 use ovsdb_engine::record::write_changes;
-use ovsdb_engine::{Context, Outcome};
 use parking_lot::Mutex;
 
 use super::Clustered;
@@ -208,14 +208,7 @@ fn execute(clustered: &Clustered, job: Job) -> Next {
         job.answer.canceled();
         return Next::Nothing;
     }
-    let elapsed = job.arrived.elapsed().as_millis();
-    let mut context = Context {
-        read_only: job.read_only,
-        elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
-        owns_lock: &*job.owns_lock,
-        new_uuid: &mut Uuid::new_v4,
-    };
-    match job.transaction.execute(&version, &mut context) {
+    match job.execute(&version) {
         Outcome::Blocked { .. } => {
             // The database keeps such jobs; its writer may be this thread.
             database.take_back(job);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ovsdb::{Error, Tag, Uuid};
 use ovsdb_cluster::contents::{self, Applied};
-use ovsdb_engine::{Changes, Commit, Context, Outcome, Version};
+use ovsdb_engine::{Changes, Commit, Outcome, Version};
 
 use super::{Attempt, Database, Job, Route, Writer};
 use crate::ordering::{Done, Loss, Lost, Proposal};
@@ -216,14 +216,7 @@ impl Database {
         if !misses_lock && !job.transaction.may_block() {
             return self.ordering.pass_on(job);
         }
-        let elapsed = job.arrived.elapsed().as_millis();
-        let mut context = Context {
-            read_only: job.read_only,
-            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
-            owns_lock: &*job.owns_lock,
-            new_uuid: &mut Uuid::new_v4,
-        };
-        match job.transaction.execute(&writer.head, &mut context) {
+        match job.execute(&writer.head) {
             Outcome::Blocked { timeout } => {
                 if first {
                     job.answer.blocked(timeout);
