@@ -88,6 +88,12 @@ impl Member {
             .is_some_and(|running| running.place().borrow().leading.is_some())
     }
 
+    /// Makes another member lead, if this one does.
+    pub async fn transfer_leadership(&self) {
+        let node = self.clustered().node().expect("node");
+        node.transfer_leadership().await;
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             db: "D".to_owned(),
