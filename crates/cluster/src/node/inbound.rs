@@ -78,10 +78,6 @@ impl Inner {
     }
 
     async fn append(&self, life: &Life, from: ServerId, request: AppendRequest) {
-        let own_term = life.store.term();
-        if request.term >= own_term {
-            self.clock.lock().heard(Instant::now(), chance());
-        }
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
         let term = request.term;
@@ -95,6 +91,9 @@ impl Inner {
                 return;
             }
         };
+        if term >= life.store.term() {
+            self.clock.lock().heard(Instant::now(), chance());
+        }
         let result = match life.raft.append_entries(rpc).await {
             Ok(AppendEntriesResponse::Success) => AppendResult::Ok,
             Ok(_) => AppendResult::Inconsistency,

@@ -114,6 +114,13 @@ impl Inner {
         // as soon as it is in.
         let same = |(_, known): &(&ServerId, &String)| same_address(known, address);
         if let Some((&old, _)) = members.iter().find(same) {
+            // A connection alone proves nothing: it is the address that was dialled.
+            let limit = self.clock.lock().timer() * 2;
+            let heard = self.contacts.lock().get(&old).copied();
+            if heard.is_some_and(|at| at.elapsed() < limit) {
+                let why = format!("server {old} is alive at {address}");
+                return Err(ChangeError::Failed(why));
+            }
             if old == self.identity.server_id {
                 return Err(ChangeError::Failed(
                     "that is the leader's address".to_owned(),

@@ -257,7 +257,6 @@ impl Clustered {
         *self.leader.lock() = leader.filter(|_| leading.is_none());
         if leading.is_none() {
             self.led.store(0, AtomicOrdering::Release);
-            self.executing.lock().clear();
         }
         // Other news of the place must not touch the writer: what it has executed and proposed is
         // not committed yet.
