@@ -6,25 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use ovn_ic_db_tests::client::Client;
-use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::cluster::{
+    Cluster, Kind, Options, Plan, Wiring, Workload, run, under_workload,
+};
 use ovn_ic_db_tests::world::interconnect::Side;
 use serde_json::json;
 
 /// Longer than the election timer of 1 s and its random part of another one.
 const LONGER_THAN_AN_ELECTION: Duration = Duration::from_millis(3500);
 
-fn under_workload(test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
+fn under(test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
     let options = Options::three(Kind::under_test()?, Wiring::Loopback);
-    run(&options, |cluster| {
-        let workload = Workload::start(cluster, &Plan::default())?;
-        workload.wait_until_all_write(cluster, &[])?;
-        test(cluster, &workload)?;
-        cluster.wait_until_whole()?;
-        workload.wait_until_all_write(cluster, &[])?;
-        let report = workload.finish(cluster)?;
-        println!("{report}");
-        Ok(())
-    })
+    under_workload(&options, &Plan::default(), test)
 }
 
 fn leader(cluster: &Cluster) -> Result<usize> {
@@ -33,7 +26,7 @@ fn leader(cluster: &Cluster) -> Result<usize> {
 
 #[test]
 fn kill_9_of_any_node_and_of_two_and_of_all() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(|cluster, workload| {
         // One leads, and two do not.
         for victim in 0..3 {
             cluster.node_mut(victim).kill9()?;
@@ -58,7 +51,7 @@ fn kill_9_of_any_node_and_of_two_and_of_all() -> Result<()> {
 
 #[test]
 fn every_node_is_stopped_and_started_again() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(|cluster, workload| {
         for _ in 0..2 {
             let victim = leader(cluster)?;
             cluster.node_mut(victim).stop()?;
@@ -78,7 +71,7 @@ fn every_node_is_stopped_and_started_again() -> Result<()> {
 
 #[test]
 fn a_node_is_frozen_for_longer_than_the_election_timer() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(|cluster, workload| {
         let first = leader(cluster)?;
         for victim in [first, (first + 1) % 3] {
             cluster.node_mut(victim).freeze()?;
@@ -97,7 +90,7 @@ fn a_node_is_frozen_for_longer_than_the_election_timer() -> Result<()> {
 
 #[test]
 fn all_nodes_are_frozen_and_go_on_one_after_the_other() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(|cluster, workload| {
         for victim in 0..3 {
             cluster.node_mut(victim).freeze()?;
         }
@@ -114,7 +107,7 @@ fn all_nodes_are_frozen_and_go_on_one_after_the_other() -> Result<()> {
 /// the reference only the others' work is tested.
 #[test]
 fn the_disk_of_a_follower_is_full_and_then_the_leaders() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(|cluster, workload| {
         let follower = (leader(cluster)? + 1) % 3;
         let size = |cluster: &Cluster| cluster.node(follower).file(Side::Southbound).metadata();
         let before = size(cluster)?.len();

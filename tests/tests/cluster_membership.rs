@@ -1,27 +1,15 @@
 //! Members are added and removed while clients write and watch.
 
 use anyhow::{Context, Result, ensure};
-use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, under_workload};
 use ovn_ic_db_tests::world::interconnect::Side;
 
-fn under_workload(
-    spare: usize,
-    test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>,
-) -> Result<()> {
+fn under(spare: usize, test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
     let options = Options {
         spare,
         ..Options::three(Kind::under_test()?, Wiring::Loopback)
     };
-    run(&options, |cluster| {
-        let workload = Workload::start(cluster, &Plan::default())?;
-        workload.wait_until_all_write(cluster, &[])?;
-        test(cluster, &workload)?;
-        cluster.wait_until_whole()?;
-        workload.wait_until_all_write(cluster, &[])?;
-        let report = workload.finish(cluster)?;
-        println!("{report}");
-        Ok(())
-    })
+    under_workload(&options, &Plan::default(), test)
 }
 
 /// Lets a working node leave both clusters, and stops it without its files.
@@ -63,7 +51,7 @@ fn join(cluster: &mut Cluster, node: usize, size: usize) -> Result<()> {
 
 #[test]
 fn a_fourth_joins_and_the_leader_leaves_and_one_is_kicked() -> Result<()> {
-    under_workload(1, |cluster, workload| {
+    under(1, |cluster, workload| {
         let fourth = cluster.add_node()?;
         join(cluster, fourth, 4)?;
         let first = cluster.wait_for_leader(Side::Southbound, |_| true)?;
@@ -88,7 +76,7 @@ fn a_fourth_joins_and_the_leader_leaves_and_one_is_kicked() -> Result<()> {
 
 #[test]
 fn down_to_one_member_and_back_to_three() -> Result<()> {
-    under_workload(0, |cluster, workload| {
+    under(0, |cluster, workload| {
         leave(cluster, 2, 2)?;
         workload.wait_until_all_write(cluster, &[])?;
         leave(cluster, 0, 1)?;

@@ -6,29 +6,20 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ovn_ic_db_tests::cluster::network::slow::Pace;
 use ovn_ic_db_tests::cluster::status::announced;
-use ovn_ic_db_tests::cluster::{Aim, Cluster, Kind, Options, Plan, Wiring, Workload, run};
+use ovn_ic_db_tests::cluster::{
+    Aim, Cluster, Kind, Options, Plan, Wiring, Workload, under_workload,
+};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
 
 /// How long a node may take to tell its clients that it is cut off.
 const NEWS: Duration = Duration::from_secs(10);
 
-fn under_workload(test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
-    under(&Plan::default(), test)
-}
-
 fn under(plan: &Plan, test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>) -> Result<()> {
     let options = Options::three(Kind::under_test()?, Wiring::Namespaces);
-    run(&options, |cluster| {
-        let workload = Workload::start(cluster, plan)?;
-        workload.wait_until_all_write(cluster, &[])?;
-        test(cluster, &workload)?;
-        cluster.network().links()?.mend_all()?;
-        cluster.wait_until_whole()?;
-        workload.wait_until_all_write(cluster, &[])?;
-        let report = workload.finish(cluster)?;
-        println!("{report}");
-        Ok(())
+    under_workload(&options, plan, |cluster, workload| {
+        test(cluster, workload)?;
+        cluster.network().links()?.mend_all()
     })
 }
 
@@ -47,7 +38,7 @@ fn leader(cluster: &Cluster) -> Result<usize> {
 
 #[test]
 fn one_is_cut_from_two() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(&Plan::default(), |cluster, workload| {
         let first = leader(cluster)?;
         for alone in [first, (first + 1) % 3] {
             cluster.network().links()?.isolate(alone)?;
@@ -72,7 +63,7 @@ fn one_is_cut_from_two() -> Result<()> {
 
 #[test]
 fn the_leader_can_only_hear() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(&Plan::default(), |cluster, workload| {
         let mute = leader(cluster)?;
         for other in (0..3).filter(|other| *other != mute) {
             cluster.network().links()?.cut(mute, other)?;
@@ -84,7 +75,7 @@ fn the_leader_can_only_hear() -> Result<()> {
 /// Its heartbeats arrive, so it has to give way by itself.
 #[test]
 fn the_leader_can_only_speak() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(&Plan::default(), |cluster, workload| {
         let deaf = leader(cluster)?;
         for other in (0..3).filter(|other| *other != deaf) {
             cluster.network().links()?.cut(other, deaf)?;
@@ -96,7 +87,7 @@ fn the_leader_can_only_speak() -> Result<()> {
 /// The leader keeps a majority, whatever this follower makes of it.
 #[test]
 fn a_follower_hears_nothing_or_is_not_heard() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(&Plan::default(), |cluster, workload| {
         let first = leader(cluster)?;
         let other = (first + 1) % 3;
         for (from, to) in [(first, other), (other, first)] {
@@ -112,7 +103,7 @@ fn a_follower_hears_nothing_or_is_not_heard() -> Result<()> {
 
 #[test]
 fn a_link_flaps() -> Result<()> {
-    under_workload(|cluster, workload| {
+    under(&Plan::default(), |cluster, workload| {
         let first = leader(cluster)?;
         let links = cluster.network().links()?;
         for round in 0..20 {

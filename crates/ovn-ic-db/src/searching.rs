@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use ovsdb_cluster::entry::ServerId;
 use ovsdb_cluster::failure_test::FailureTest;
 use ovsdb_cluster::operator::{Member, Refusal};
-use ovsdb_cluster::status::{LogStatus, MemberStatus, Role, Standing};
+use ovsdb_cluster::status::MemberStatus;
 
 use crate::schemas::Side;
 use crate::settings::ClusterSettings;
@@ -21,32 +21,10 @@ pub struct Searching {
 impl Searching {
     /// One that has just begun.
     pub fn new(side: Side, server: ServerId, cluster: &ClusterSettings) -> Searching {
-        let nowhere = LogStatus {
-            first: 0,
-            end: 0,
-            committed: 0,
-            applied: 0,
-        };
         let status = MemberStatus {
-            name: side.database().to_owned(),
-            cluster_id: None,
-            server_id: server,
-            address: cluster.local_address(side),
-            standing: Standing::Joining,
             remotes: cluster.other_addresses(side),
-            changes: Vec::new(),
-            role: Role::Follower,
-            term: 0,
-            leader: None,
-            vote: None,
-            election: None,
             election_timer: u64::try_from(cluster.election_timer.as_millis()).unwrap_or(u64::MAX),
-            next_election_timer: None,
-            log: nowhere,
-            connections: Vec::new(),
-            disconnections: 0,
-            servers: Vec::new(),
-            troubles: Vec::new(),
+            ..MemberStatus::joining(side.database(), server, cluster.local_address(side))
         };
         Searching {
             status: Mutex::new(status),

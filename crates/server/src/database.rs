@@ -1,84 +1,21 @@
 //! A database at work: one writer on the newest version, everybody else on the committed one.
 
+mod job;
 mod shared;
 
+pub use job::{Answer, Job, JobKey};
 pub use shared::Ordered;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use ovsdb::{Error, Schema, TableId, Tag, Uuid};
-use ovsdb_engine::{Changes, Commit, Context, History, Outcome, Transaction, Version, convert};
+use ovsdb_engine::{Changes, Commit, History, Outcome, Version, convert};
 use parking_lot::Mutex;
 
-use crate::locks::SessionId;
 use crate::ordering::{Done, Ordering, Proposal, Work};
-
-/// Names a job: the session that asks, and a number of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct JobKey {
-    /// The session.
-    pub session: SessionId,
-    /// The session's number for the request.
-    pub number: u64,
-}
-
-/// A request for the writer.
-pub struct Job {
-    /// By what it can be tried again or forgotten.
-    pub key: JobKey,
-    /// What to execute, parsed against the committed version's schema.
-    pub transaction: Transaction,
-    /// Only reads are allowed.
-    pub read_only: bool,
-    /// When the request came.
-    pub arrived: Instant,
-    /// True if the session that asks owns the lock of a name.
-    pub owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    /// Where the end is told.
-    pub answer: Arc<dyn Answer>,
-    /// The request's `params`, for another server; empty where nobody else takes part.
-    pub text: Bytes,
-    /// The transaction's id, where the asker has chosen it.
-    pub id: Option<Uuid>,
-    /// Another server has passed it on in this term: it is executed in no other one, and is not
-    /// kept where a `wait` does not hold. That server knows what to do then.
-    pub passed_on_in: Option<u64>,
-}
-
-impl Job {
-    /// Executes it on a version of the database, which is not changed by that.
-    pub(crate) fn execute(&self, version: &Version) -> Outcome {
-        let elapsed = self.arrived.elapsed().as_millis();
-        let mut context = Context {
-            read_only: self.read_only,
-            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
-            owns_lock: &*self.owns_lock,
-            new_uuid: &mut Uuid::new_v4,
-        };
-        self.transaction.execute(version, &mut context)
-    }
-}
-
-/// Who asked for a job.
-pub trait Answer: Send + Sync {
-    /// The job is done, with these results; what it changed is committed.
-    fn done(&self, results: Vec<u8>);
-
-    /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
-    /// [`Database::retry`]. `timeout` is in milliseconds after the request came.
-    fn blocked(&self, timeout: Option<u64>);
-
-    /// The job was not executed and never will be: the database has got another schema.
-    fn canceled(&self);
-
-    /// Nobody here knows whether the job was executed. Who asked has to find out.
-    fn unknown(&self);
-}
 
 /// Who wants to know that there is a new committed version.
 pub type Watcher = Box<dyn Fn() + Send + Sync>;
@@ -412,7 +349,8 @@ impl Database {
     /// Rewrites what is kept in its shortest form.
     pub fn compact(&self, done: Done) {
         let writer = self.writer.lock();
-        self.ordering.replace(writer.head.clone(), done);
+        self.ordering
+            .replace(writer.term, writer.head.clone(), done);
         drop(writer);
         self.work();
     }
@@ -446,6 +384,7 @@ impl Database {
             }
         };
         writer.converting = true;
+        let term = writer.term;
         drop(writer);
         let database = self.itself.clone();
         let converted = version.clone();
@@ -453,7 +392,7 @@ impl Database {
             Some(database) => database.converted(converted, result, done),
             None => done(result),
         });
-        self.ordering.replace(version, finish);
+        self.ordering.replace(term, version, finish);
     }
 
     fn converted(&self, version: Version, result: Result<(), Error>, done: Done) {

@@ -60,9 +60,9 @@ pub trait Ordering: Send + Sync {
     fn resume(&self);
 
     /// Replaces all that is kept by the contents of `version`, the state after exactly what has been
-    /// proposed so far: a compaction, or, where its schema is another one, a conversion. `done` is
-    /// called once; on an error everything is as it was.
-    fn replace(&self, version: Version, done: Done);
+    /// proposed so far: a compaction, or, where its schema is another one, a conversion. `term` is
+    /// as in a [`Proposal`]. `done` is called once; on an error everything is as it was.
+    fn replace(&self, term: u64, version: Version, done: Done);
 
     /// Other servers take part: transactions have ids, can be lost, and may have to be passed on.
     fn is_shared(&self) -> bool {
@@ -92,7 +92,7 @@ impl Ordering for Unbacked {
 
     fn resume(&self) {}
 
-    fn replace(&self, _: Version, done: Done) {
+    fn replace(&self, _: u64, _: Version, done: Done) {
         done(Ok(()));
     }
 }

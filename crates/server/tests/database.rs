@@ -131,7 +131,7 @@ impl Ordering for Held {
         self.resumed.fetch_add(1, AtomicOrdering::SeqCst);
     }
 
-    fn replace(&self, _: Version, done: Done) {
+    fn replace(&self, _: u64, _: Version, done: Done) {
         done(Ok(()));
     }
 }

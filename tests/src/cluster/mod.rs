@@ -29,4 +29,4 @@ pub use harness::{Cluster, Options, run};
 pub use network::Wiring;
 pub use node::{Kind, Manner};
 pub use session::Aim;
-pub use workload::{Plan, Workload};
+pub use workload::{Plan, Workload, under_workload};

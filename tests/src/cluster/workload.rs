@@ -13,7 +13,7 @@ use super::check::{self, Violation};
 use super::contents::{converged, lines};
 use super::ctl_writer::{self, CtlWriter};
 use super::diary::Diary;
-use super::harness::{Cluster, PATIENCE};
+use super::harness::{Cluster, Options, PATIENCE, run};
 use super::history::{Contents, Operation, Outcome, Rows, longest_gap};
 use super::node::Kind;
 use super::session::{Aim, Search};
@@ -367,5 +367,27 @@ fn make(mut search: Search, operations: &[Value]) -> Result<()> {
             None | Some("timed out") => Ok(Some(())),
             Some(_) => Err(anyhow!("{results:?}")),
         }
+    })
+}
+
+/// A test under clients that write and watch all the time: the cluster is whole again afterwards,
+/// everybody writes, and the history has to be right.
+///
+/// # Errors
+/// Whatever the test finds, or the checker.
+pub fn under_workload(
+    options: &Options,
+    plan: &Plan,
+    test: impl FnOnce(&mut Cluster, &Workload) -> Result<()>,
+) -> Result<()> {
+    run(options, |cluster| {
+        let workload = Workload::start(cluster, plan)?;
+        workload.wait_until_all_write(cluster, &[])?;
+        test(cluster, &workload)?;
+        cluster.wait_until_whole()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        let report = workload.finish(cluster)?;
+        println!("{report}");
+        Ok(())
     })
 }

@@ -111,9 +111,7 @@ impl Inner {
             n_entries,
             result,
         });
-        if let Err(error) = self.wire.peers.send(from, &reply, None) {
-            tracing::debug!(db = self.db(), "raft: no append_reply to {from}: {error}");
-        }
+        self.say(from, &reply, None);
     }
 
     async fn on_snapshot(
@@ -152,9 +150,7 @@ impl Inner {
             last_index,
             last_term,
         });
-        if let Err(error) = self.wire.peers.send(to, &reply, None) {
-            tracing::debug!(db = self.db(), "raft: no install_snapshot_reply: {error}");
-        }
+        self.say(to, &reply, None);
     }
 
     async fn install(

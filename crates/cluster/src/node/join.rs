@@ -62,9 +62,7 @@ impl Inner {
         let request = Body::AddServerRequest(AddServerRequest {
             address: self.identity.local_address.clone(),
         });
-        if let Err(error) = self.wire.peers.send_on(link, &request, None) {
-            tracing::debug!(db = self.db(), "raft: no add_server_request: {error}");
-        }
+        self.say_on(link, &request, None);
     }
 
     /// Asks on every connection that this side has made.
@@ -131,9 +129,7 @@ impl Inner {
             n_entries: request.log.len() as u64,
             result: AppendResult::Inconsistency,
         });
-        if let Err(error) = self.wire.peers.send_on(link, &reply, None) {
-            tracing::debug!(db = self.db(), "raft: no append_reply: {error}");
-        }
+        self.say_on(link, &reply, None);
     }
 
     async fn first_snapshot(
@@ -196,9 +192,7 @@ impl Inner {
             last_index: index,
             last_term,
         });
-        if let Err(error) = self.wire.peers.send(from, &reply, None) {
-            tracing::debug!(db = self.db(), "raft: no install_snapshot_reply: {error}");
-        }
+        self.say(from, &reply, None);
         Ok(true)
     }
 

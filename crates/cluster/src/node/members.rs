@@ -87,9 +87,7 @@ impl Inner {
             success,
             remote_addresses,
         });
-        if let Err(error) = self.wire.peers.send_on(link, &reply, Some(why)) {
-            tracing::debug!(db = self.db(), "raft: no add_server_reply: {error}");
-        }
+        self.say_on(link, &reply, Some(why));
     }
 
     /// A node of our kind asks this of everybody before it has decided to join.
@@ -202,12 +200,7 @@ impl Inner {
                 success,
                 target_server: (to != target).then_some(target),
             });
-            if let Err(error) = self.wire.peers.send(to, &reply, Some(&comment)) {
-                tracing::debug!(
-                    db = self.db(),
-                    "raft: no remove_server_reply to {to}: {error}"
-                );
-            }
+            self.say(to, &reply, Some(&comment));
             if from == target {
                 break;
             }
@@ -260,10 +253,8 @@ impl Inner {
         let own = self.identity.server_id;
         let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: own });
         let leader = life.raft.metrics().borrow_watched().current_leader;
-        if let Some(leader) = leader
-            && let Err(error) = self.wire.peers.send(leader, &request, None)
-        {
-            tracing::debug!(db = self.db(), "raft: no remove_server_request: {error}");
+        if let Some(leader) = leader {
+            self.say(leader, &request, None);
         }
     }
 

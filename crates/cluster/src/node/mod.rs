@@ -44,7 +44,7 @@ use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
 use crate::replica::{Place, Replica};
-use crate::wire::stream::{self, Event, Local, Peers, SendError};
+use crate::wire::stream::{self, Event, LinkId, Local, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::members::ChangeError;
@@ -331,6 +331,24 @@ impl Inner {
 
     fn db(&self) -> &str {
         &self.settings.db
+    }
+
+    /// Sends what is sent again, or not needed, where it gets lost.
+    fn say(&self, to: ServerId, body: &Body, comment: Option<&str>) {
+        if let Err(error) = self.wire.peers.send(to, body, comment) {
+            tracing::debug!(
+                db = self.db(),
+                "raft: no {} to {to}: {error}",
+                body.method()
+            );
+        }
+    }
+
+    /// The same on a connection.
+    fn say_on(&self, link: LinkId, body: &Body, comment: Option<&str>) {
+        if let Err(error) = self.wire.peers.send_on(link, body, comment) {
+            tracing::debug!(db = self.db(), "raft: no {}: {error}", body.method());
+        }
     }
 
     /// Takes the file into use and shows the replica what its log starts from.

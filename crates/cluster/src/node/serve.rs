@@ -147,7 +147,6 @@ async fn serve(inner: &Arc<Inner>, life: &Arc<Life>, events: &mut Events) -> End
             inner.clock.lock().deadline()
         };
         tokio::select! {
-            biased;
             () = inner.stop.cancelled() => return End::Stopped,
             event = events.recv() => match event {
                 Some(event) => on_event(inner, life, event).await,

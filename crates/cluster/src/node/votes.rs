@@ -105,9 +105,7 @@ impl Inner {
             vote,
             is_prevote,
         });
-        if let Err(error) = self.wire.peers.send(to, &reply, None) {
-            tracing::debug!(db = self.db(), "raft: no vote_reply to {to}: {error}");
-        }
+        self.say(to, &reply, None);
     }
 
     /// The leader wants this server to lead.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::entry::{Index, ServerId, Term};
+use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::wire::ClusterId;
 
 /// A member of a cluster, at one moment.
@@ -177,6 +178,36 @@ pub struct Progress {
 }
 
 impl MemberStatus {
+    /// That of a server that has yet to join, and knows nothing.
+    pub fn joining(name: &str, server_id: ServerId, address: String) -> MemberStatus {
+        MemberStatus {
+            name: name.to_owned(),
+            cluster_id: None,
+            server_id,
+            address,
+            standing: Standing::Joining,
+            remotes: Vec::new(),
+            changes: Vec::new(),
+            role: Role::Follower,
+            term: 0,
+            leader: None,
+            vote: None,
+            election: None,
+            election_timer: DEFAULT_ELECTION_TIMER,
+            next_election_timer: None,
+            log: LogStatus {
+                first: 0,
+                end: 0,
+                committed: 0,
+                applied: 0,
+            },
+            connections: Vec::new(),
+            disconnections: 0,
+            servers: Vec::new(),
+            troubles: Vec::new(),
+        }
+    }
+
     /// How many entries are not known to be committed.
     pub fn uncommitted(&self) -> u64 {
         behind(self.log.committed, self.log.end)

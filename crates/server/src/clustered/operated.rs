@@ -148,30 +148,8 @@ impl Clustered {
 
     fn before_start(&self) -> MemberStatus {
         MemberStatus {
-            name: self.name.clone(),
-            cluster_id: None,
-            server_id: self.server,
-            address: String::new(),
-            standing: Standing::Joining,
-            remotes: Vec::new(),
-            changes: Vec::new(),
-            role: Role::Follower,
-            term: 0,
-            leader: None,
-            vote: None,
-            election: None,
-            election_timer: ovsdb_cluster::file::replay::DEFAULT_ELECTION_TIMER,
-            next_election_timer: None,
-            log: LogStatus {
-                first: 1,
-                end: 1,
-                committed: 0,
-                applied: 0,
-            },
-            connections: Vec::new(),
-            disconnections: 0,
-            servers: Vec::new(),
             troubles: vec!["the server is starting".to_owned()],
+            ..MemberStatus::joining(&self.name, self.server, String::new())
         }
     }
 }

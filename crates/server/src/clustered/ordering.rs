@@ -130,11 +130,7 @@ impl Ordering for Arc<Clustered> {
     fn resume(&self) {}
 
     /// A conversion; compactions are the member's own business.
-    fn replace(&self, version: Version, done: Done) {
-        let Some(term) = self.place.borrow().leading else {
-            let why = "only the leader can convert the database";
-            return done(Err(Error::new(Tag::NotAllowed, why)));
-        };
+    fn replace(&self, term: u64, version: Version, done: Done) {
         let id = version.id();
         let done = Arc::new(parking_lot::Mutex::new(Some(done)));
         let lost = done.clone();

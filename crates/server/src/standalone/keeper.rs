@@ -239,7 +239,7 @@ impl Ordering for Arc<Standalone> {
     /// new schema. If it fails, so do they, and only then the writer has to
     /// [`resume`](Ordering::resume). What only reads the new contents cannot be told from other
     /// reads: it must not be proposed before the conversion is done.
-    fn replace(&self, version: Version, done: Done) {
+    fn replace(&self, _: u64, version: Version, done: Done) {
         self.change(|state| {
             if let Some(error) = state.failed.clone() {
                 state.told.push((done, Err(error)));

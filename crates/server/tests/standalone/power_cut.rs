@@ -154,10 +154,11 @@ impl World {
             }
             Step::Settle => self.settle(),
             Step::Tick => self.writer.keeper.tick(),
-            Step::Compact => self
-                .writer
-                .keeper
-                .replace(self.writer.head.clone(), Box::new(|_| {})),
+            Step::Compact => {
+                self.writer
+                    .keeper
+                    .replace(0, self.writer.head.clone(), Box::new(|_| {}))
+            }
             Step::Convert => self.convert(),
             Step::Faults(faults) => {
                 self.sync_has_failed |= faults.sync > 0;
@@ -267,7 +268,7 @@ impl Writer {
     /// Proposes that the head replaces everything, in the line of the proposals.
     fn replace(&mut self) -> u32 {
         let (done, number) = self.done();
-        self.keeper.replace(self.head.clone(), done);
+        self.keeper.replace(0, self.head.clone(), done);
         number
     }
 }

@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(20);
 fn replace(writer: &Writer) -> mpsc::Receiver<Result<(), Error>> {
     let (sender, receiver) = mpsc::channel();
     let done = Box::new(move |result| sender.send(result).unwrap());
-    writer.keeper.replace(writer.head.clone(), done);
+    writer.keeper.replace(0, writer.head.clone(), done);
     receiver
 }
 

@@ -1,0 +1,72 @@
+//! What the writer is asked for, and who asks.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ovsdb::Uuid;
+use ovsdb_engine::{Context, Outcome, Transaction, Version};
+
+use crate::locks::SessionId;
+
+/// Names a job: the session that asks, and a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    /// The session.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub number: u64,
+}
+
+/// A request for the writer.
+pub struct Job {
+    /// By what it can be tried again or forgotten.
+    pub key: JobKey,
+    /// What to execute, parsed against the committed version's schema.
+    pub transaction: Transaction,
+    /// Only reads are allowed.
+    pub read_only: bool,
+    /// When the request came.
+    pub arrived: Instant,
+    /// True if the session that asks owns the lock of a name.
+    pub owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Where the end is told.
+    pub answer: Arc<dyn Answer>,
+    /// The request's `params`, for another server; empty where nobody else takes part.
+    pub text: Bytes,
+    /// The transaction's id, where the asker has chosen it.
+    pub id: Option<Uuid>,
+    /// Another server has passed it on in this term: it is executed in no other one, and is not
+    /// kept where a `wait` does not hold. That server knows what to do then.
+    pub passed_on_in: Option<u64>,
+}
+
+impl Job {
+    /// Executes it on a version of the database, which is not changed by that.
+    pub(crate) fn execute(&self, version: &Version) -> Outcome {
+        let elapsed = self.arrived.elapsed().as_millis();
+        let mut context = Context {
+            read_only: self.read_only,
+            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
+            owns_lock: &*self.owns_lock,
+            new_uuid: &mut Uuid::new_v4,
+        };
+        self.transaction.execute(version, &mut context)
+    }
+}
+
+/// Who asked for a job.
+pub trait Answer: Send + Sync {
+    /// The job is done, with these results; what it changed is committed.
+    fn done(&self, results: Vec<u8>);
+
+    /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
+    /// [`Database::retry`]. `timeout` is in milliseconds after the request came.
+    fn blocked(&self, timeout: Option<u64>);
+
+    /// The job was not executed and never will be: the database has got another schema.
+    fn canceled(&self);
+
+    /// Nobody here knows whether the job was executed. Who asked has to find out.
+    fn unknown(&self);
+}
