@@ -61,7 +61,7 @@ pub trait Answer: Send + Sync {
     fn done(&self, results: Vec<u8>);
 
     /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
-    /// [`Database::retry`]. `timeout` is in milliseconds after the request came.
+    /// [`Database::retry`](super::Database::retry). `timeout` is in milliseconds after the request came.
     fn blocked(&self, timeout: Option<u64>);
 
     /// The job was not executed and never will be: the database has got another schema.
