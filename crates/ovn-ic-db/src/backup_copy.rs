@@ -5,6 +5,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+use ovsdb_engine::Version;
+use ovsdb_server::standalone;
+
 /// How many copies of one version and checksum, but different contents, are kept.
 const MOST_COPIES: u32 = 1000;
 
@@ -42,6 +46,25 @@ pub fn keep(file: &Path, version: &str, cksum: &str) -> io::Result<PathBuf> {
         io::ErrorKind::AlreadyExists,
         format!("{MOST_COPIES} copies like {} exist", base.display()),
     ))
+}
+
+/// The same for contents that lie in a cluster's file: the copy is a standalone database.
+pub fn keep_contents(file: &Path, version: &Version) -> anyhow::Result<PathBuf> {
+    let schema = version.schema();
+    let base = name(file, &schema.version, &schema.cksum);
+    for number in 0..MOST_COPIES {
+        let mut candidate = base.clone();
+        if number > 0 {
+            candidate.push(format!(".{number}"));
+        }
+        let candidate = PathBuf::from(candidate);
+        if !candidate.try_exists()? {
+            let comment = "kept before the schema was converted";
+            standalone::File::create_copy(&candidate, version, comment)?;
+            return Ok(candidate);
+        }
+    }
+    bail!("{MOST_COPIES} copies like {} exist", base.display())
 }
 
 fn name(file: &Path, version: &str, cksum: &str) -> OsString {

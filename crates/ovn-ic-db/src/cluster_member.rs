@@ -13,6 +13,7 @@ use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
 use ovsdb_cluster::wire::{Announcement, stream};
 use ovsdb_server::clustered::Clustered;
 
+use crate::cluster_schema::SchemaKeeper;
 use crate::control_commands::Subject;
 use crate::founding::meeting::{Cluster, Meeting, Verdict};
 use crate::founding::{Decision, Past, Report, Seeker, Seeking, Step};
@@ -91,8 +92,10 @@ impl ClusterMember {
         };
         loop {
             let keeper = self.keep_switches(&member);
+            let schema = SchemaKeeper::new(self.side, &self.path, &member);
             tokio::select! {
                 () = keeper => {}
+                kept = schema.keep() => kept?,
                 () = self.meet_others(&member) => {}
             }
             // Its cluster gives way to another one.

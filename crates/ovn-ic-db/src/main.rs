@@ -6,6 +6,7 @@
 mod backup_copy;
 mod client;
 mod cluster_member;
+mod cluster_schema;
 mod command_line;
 mod control_commands;
 mod databases;

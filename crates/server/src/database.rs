@@ -56,6 +56,8 @@ enum Route {
     Elsewhere,
     /// Nobody knows: they wait.
     Nowhere,
+    /// Nowhere any more: this server has taken leave of the others.
+    Over,
 }
 
 /// What only the one who holds the writer's lock touches.
@@ -245,6 +247,10 @@ impl Database {
             }
             Route::Nowhere => {
                 self.returned.lock().push_back(job);
+                return (Vec::new(), None);
+            }
+            Route::Over => {
+                job.answer.unknown();
                 return (Vec::new(), None);
             }
         }

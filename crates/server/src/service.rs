@@ -1,6 +1,6 @@
 //! What the clients of one set of remotes see: some databases, `_Server` among them, and locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_engine::Version;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::database::Database;
 use crate::listener::Listener;
@@ -24,6 +24,9 @@ use crate::session;
 
 /// How long sessions may take to send what they have when the service is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the first answer about `_Server` may wait for a leader.
+const ELECTION: Duration = Duration::from_secs(1);
 
 /// How sessions are treated.
 #[derive(Debug, Clone)]
@@ -52,6 +55,8 @@ pub struct Service {
     sessions: Mutex<FxHashMap<SessionId, Arc<Mailbox>>>,
     next_session: AtomicU64,
     emptied: Notify,
+    /// Databases of which nobody knows who leads them, at the moment.
+    leaderless: watch::Sender<BTreeSet<String>>,
     /// Bytes of unfinished large messages of all sessions.
     pub(crate) large_input: AtomicUsize,
     /// How many lines bad clients may cause.
@@ -74,6 +79,7 @@ impl Service {
             sessions: Mutex::default(),
             next_session: AtomicU64::new(0),
             emptied: Notify::new(),
+            leaderless: watch::Sender::default(),
             large_input: AtomicUsize::new(0),
             complaints: LogLimit::new(),
             roll: Arc::default(),
@@ -215,6 +221,22 @@ impl Service {
             tracing::error!("{name}: its new schema cannot be shown in _Server: {error}");
         }
         self.raise(CONVERSION);
+    }
+
+    /// Says whether it is known who leads a database.
+    pub(crate) fn set_leaderless(&self, name: &str, leaderless: bool) {
+        self.leaderless.send_if_modified(|names| match leaderless {
+            true => names.insert(name.to_owned()),
+            false => names.remove(name),
+        });
+    }
+
+    /// Waits until it is known who leads each database, but for a moment at most. A client that asks
+    /// while members elect would find no leader anywhere, and come back only after a long pause.
+    pub(crate) async fn wait_for_leaders(&self) {
+        let mut leaderless = self.leaderless.subscribe();
+        let known = leaderless.wait_for(BTreeSet::is_empty);
+        let _ = tokio::time::timeout(ELECTION, known).await;
     }
 
     fn raise(&self, flag: u8) {

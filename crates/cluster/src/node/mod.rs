@@ -307,6 +307,22 @@ impl Node {
         self.inner.trouble(subject, text);
     }
 
+    /// There is nothing to know any more.
+    pub fn no_trouble(&self, subject: &str) {
+        self.inner.report.lock().troubles.remove(subject);
+    }
+
+    /// The members and their addresses, by the last applied or unapplied entry that names them.
+    pub fn members(&self) -> Servers {
+        let life = self.inner.life();
+        life.map_or_else(Servers::new, |life| life.members())
+    }
+
+    /// Whether there is a connection to another member.
+    pub fn is_connected(&self, server: ServerId) -> bool {
+        self.inner.wire.peers.is_connected(server)
+    }
+
     /// Members of other clusters that were refused; the newest.
     pub fn stranger(&self) -> Option<Stranger> {
         self.inner.report.lock().stranger.clone()

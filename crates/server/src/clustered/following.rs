@@ -35,7 +35,6 @@ impl Clustered {
             tracing::warn!("{}: server {from} sends answers that are none", self.name);
             return;
         };
-        let applied = self.applied.load(std::sync::atomic::Ordering::Acquire);
         let refuses = answers.all.is_empty();
         let ends = {
             let mut waiting = self.waiting.lock();
@@ -50,7 +49,8 @@ impl Clustered {
                 let (incarnation, term) = (answers.incarnation, answers.term);
                 waiting.answer(incarnation, term, answer.number, answer.index, results);
             }
-            waiting.applied(applied)
+            // Only now: what was applied meanwhile has not found these answers.
+            waiting.applied(self.applied.load(std::sync::atomic::Ordering::Acquire))
         };
         self.end_all(ends);
         if refuses {

@@ -4,6 +4,7 @@
 //! and the replica ([`ovsdb_cluster::replica::Replica`]) that the member's log is applied to. The leader executes transactions and
 //! proposes what they change; a follower passes them on.
 
+mod conversion;
 mod executing;
 mod flight;
 mod following;
@@ -36,6 +37,7 @@ use self::ordering::Proposed;
 use self::replica::Route;
 use self::waiting::Waiting;
 use crate::database::Database;
+use crate::ordering::Loss;
 use crate::server_database::{Model, Status};
 use crate::service::Service;
 
@@ -73,8 +75,6 @@ pub struct Clustered {
     executing: Mutex<Executing>,
     to_answer: Notify,
     old_leader: OldLeader,
-    /// Notified when this server has found out who leads, for the first time.
-    first_leader: Notify,
     stop: CancellationToken,
 }
 
@@ -122,7 +122,6 @@ impl Clustered {
             executing: Mutex::default(),
             to_answer: Notify::new(),
             old_leader: OldLeader::default(),
-            first_leader: Notify::new(),
             stop: CancellationToken::new(),
         });
         clustered.show(&Place::default(), identity.cluster_id);
@@ -160,6 +159,21 @@ impl Clustered {
             node.stop().await;
         }
         self.stop.cancel();
+        self.service.set_leaderless(&self.name, false);
+        self.end_work();
+    }
+
+    /// What has no answer gets none here any more: its clients should look for another server at
+    /// once, and not wait for this one.
+    fn end_work(&self) {
+        let items = self.flight.lock().take_all();
+        ordering::lose(items, Loss::Unknown);
+        if let Some(database) = self.database.get() {
+            database.end_work();
+        }
+        let ends = self.waiting.lock().take_all();
+        self.end_all(ends);
+        self.old_leader.end();
     }
 
     /// Makes the row in `_Server` what it should be.
@@ -179,6 +193,8 @@ impl Clustered {
             server: Some(self.server),
             index: (applied > 0).then(|| i64::try_from(applied).unwrap_or(i64::MAX)),
         };
+        let led = place.leading.is_some() || place.leader.is_some();
+        self.service.set_leaderless(&self.name, !led);
         if let Err(error) = self.service.set_status(&self.name, &status) {
             tracing::error!("{}: cannot be shown in _Server: {error}", self.name);
         }

@@ -190,6 +190,15 @@ impl OldLeader {
         }
     }
 
+    /// Nothing is sent any more: nobody will know here what becomes of these.
+    pub(super) fn end(&self) {
+        let mut state = self.0.lock();
+        let attempt = state.attempt.take().map(|attempt| attempt.job);
+        let jobs: Vec<Job> = attempt.into_iter().chain(state.queue.drain(..)).collect();
+        drop(state);
+        jobs.into_iter().for_each(|job| job.answer.unknown());
+    }
+
     /// Contents have come from elsewhere: nobody knows what became of the present one.
     pub(super) fn contents_replaced(&self) {
         if let Some(attempt) = self.0.lock().attempt.take() {

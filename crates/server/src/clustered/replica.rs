@@ -288,9 +288,6 @@ impl Clustered {
             self.to_send.notify_one();
         }
         self.old_leader.send_again(self);
-        if leading.is_some() || leader.is_some() {
-            self.first_leader.notify_waiters();
-        }
     }
 
     /// A member of our own kind.

@@ -213,6 +213,17 @@ impl Waiting {
         self.end_where(|entry| entry.term == 0)
     }
 
+    /// Everything; what is in the log has its results nevertheless, if they are known.
+    pub(super) fn take_all(&mut self) -> Vec<End> {
+        let again_or_over = self.end_where(|_| true).into_iter();
+        again_or_over
+            .map(|end| match end {
+                End::Again(job) => End::Unknown(job),
+                other => other,
+            })
+            .collect()
+    }
+
     fn end_where(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<End> {
         let over: Vec<u64> = self
             .entries

@@ -31,8 +31,17 @@ impl Database {
         self.take_route(Route::Nowhere, 0);
     }
 
+    /// Nobody will any more, as far as this server is concerned. Whoever waits hears so, now and
+    /// from now on: that client has to look for another server.
+    pub fn end_work(&self) {
+        self.take_route(Route::Over, 0);
+    }
+
     fn take_route(&self, route: Route, term: u64) {
         let mut writer = self.writer.lock();
+        if writer.route == Route::Over {
+            return;
+        }
         writer.head = self.committed().version.clone();
         writer.era += 1;
         writer.route = route;

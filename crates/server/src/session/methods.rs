@@ -10,10 +10,22 @@ use ovsdb_engine::monitor::Format;
 use super::{Ending, Handled, Request, Session, envelope};
 use crate::locks::{LockError, Locking};
 use crate::report;
+use crate::server_database;
 use crate::service::Served;
+
+/// It is about to read who leads what.
+fn asks_for_server(request: &Request<'_>) -> bool {
+    let reads = request.method == "transact" || request.method.starts_with("monitor");
+    let name = || request.params.element(0).and_then(Json::string);
+    reads && name().is_some_and(|name| name == server_database::NAME)
+}
 
 impl Session {
     pub(super) async fn request(&mut self, request: Request<'_>) -> Result<Handled, Ending> {
+        if !self.knows_server && asks_for_server(&request) {
+            self.knows_server = true;
+            self.service.wait_for_leaders().await;
+        }
         match request.method {
             "transact" => return self.transact(request),
             // All others may depend on what was asked before, and are answered in order anyway.

@@ -103,6 +103,8 @@ struct Session {
     monitors: Monitors,
     /// The client wants to be told of databases that come, go and change.
     change_aware: bool,
+    /// It has asked for `_Server` before.
+    knows_server: bool,
     /// Nothing more is read; the session ends when the outbox is empty.
     ending: bool,
     /// The client says nothing more; what it has said is still answered.
@@ -140,6 +142,7 @@ pub(crate) async fn run(
         transactions: Transactions::default(),
         monitors: Monitors::default(),
         change_aware: false,
+            knows_server: false,
         ending: false,
         end_of_input: false,
         failure: None,
