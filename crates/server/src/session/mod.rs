@@ -142,7 +142,7 @@ pub(crate) async fn run(
         transactions: Transactions::default(),
         monitors: Monitors::default(),
         change_aware: false,
-            knows_server: false,
+        knows_server: false,
         ending: false,
         end_of_input: false,
         failure: None,
