@@ -3,11 +3,11 @@
 //!
 //!     cargo run -p ovn-ic-db-tests --bin fault-figures -- [ROUNDS] [reference]
 //!
-//! With `reference`, the reference plays both roles.
+//! With `reference`, the reference plays both roles. Fails if a median of ours is beyond its limit.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ovn_ic_db_tests::cluster::Kind;
-use ovn_ic_db_tests::cluster::figures::{Figures, measure, table};
+use ovn_ic_db_tests::cluster::figures::{Figures, beyond_limits, measure, table};
 
 fn main() -> Result<()> {
     let mut rounds = 10;
@@ -34,5 +34,10 @@ fn main() -> Result<()> {
     }
     // What was measured before a failure is worth seeing.
     println!("{}", table(&reference, &other, second.1));
-    outcome
+    outcome?;
+    let beyond = beyond_limits(&other);
+    if second.0 == Kind::Ours && !beyond.is_empty() {
+        bail!("longer than it may take:\n{}", beyond.join("\n"));
+    }
+    Ok(())
 }

@@ -79,6 +79,21 @@ impl Figure {
             Self::ReturnCtl => "return of a node, ovn-ic-nbctl",
         }
     }
+
+    /// What the median of ours must stay below; none where the client's own
+    /// patience decides.
+    #[must_use]
+    pub fn limit(self) -> Option<Duration> {
+        Some(Duration::from_millis(match self {
+            Self::KillCtl | Self::KillRaw => 1000,
+            Self::StopCtl | Self::StopRaw | Self::ReturnCtl => 200,
+            // A writer gives up on the frozen node after [`PATIENT`].
+            Self::FreezeRaw => 2500,
+            Self::FreezeCtl => return None,
+            Self::Restart => 500,
+            Self::Majority => 2000,
+        }))
+    }
 }
 
 /// Measurements of one kind of node.
@@ -104,6 +119,17 @@ impl Figures {
         let times = self.0.get(&figure)?;
         Some((*times.iter().min()?, *times.iter().max()?))
     }
+}
+
+/// What takes longer than it may, a line each.
+#[must_use]
+pub fn beyond_limits(figures: &Figures) -> Vec<String> {
+    let beyond = |figure: &Figure| {
+        let (median, limit) = (figures.median(*figure)?, figure.limit()?);
+        let line = || format!("{}: {median:.2?}, limit {limit:?}", figure.name());
+        (median > limit).then(line)
+    };
+    Figure::ALL.iter().filter_map(beyond).collect()
 }
 
 /// Both sides by side, in seconds, with the factor by which the second is
