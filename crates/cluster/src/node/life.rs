@@ -10,13 +10,15 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::network::{Networks, Wire};
-use crate::entry::{Index, Servers};
+use super::snapshots::Installing;
+use crate::entry::{ServerId, Servers};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{SnapshotMeta, Store};
 use crate::raft::state_machine::{Shared, StateMachine};
 use crate::raft::{Command, LogStore, TypeConfig, Vote};
 use crate::replica::Replica;
 use crate::wire::Message;
+use crate::wire::stream::Held;
 
 /// A member of our kind of Raft.
 pub(super) type Member = Raft<TypeConfig, StateMachine>;
@@ -38,12 +40,12 @@ pub(super) struct Life {
     pub(super) store: Arc<Store>,
     pub(super) shared: Arc<Shared>,
     pub(super) raft: Member,
-    /// Append requests of each peer, in order.
+    /// Append requests of each member, in order, and of all others.
     pub(super) appends: parking_lot::Mutex<
-        std::collections::HashMap<crate::entry::ServerId, mpsc::Sender<Message>>,
+        std::collections::HashMap<Option<ServerId>, mpsc::Sender<(Message, Held)>>,
     >,
-    /// The snapshot that is being installed.
-    pub(super) installing: parking_lot::Mutex<Option<(Index, u64)>>,
+    /// Snapshots that have come.
+    pub(super) installing: parking_lot::Mutex<Installing>,
     /// The log has once said that this server is a member.
     pub(super) was_member: std::sync::atomic::AtomicBool,
 }
