@@ -6,6 +6,7 @@ use ovsdb_engine::Version;
 use crate::contents::Contents;
 use crate::entry::{Entry, Index, ServerId, Term};
 use crate::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
+use crate::wire::stream::Held;
 
 /// A member's place in its cluster, as far as its clients are concerned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,8 +36,9 @@ pub trait Replica: Send + Sync + 'static {
     /// The member's place has changed.
     fn placed(&self, place: &Place);
 
-    /// A member of our own kind has something to say.
-    fn received(&self, from: ServerId, message: Own);
+    /// A server of our own kind has something to say. It may not be a member. `held` is to be kept as
+    /// long as the message.
+    fn received(&self, from: ServerId, message: Own, held: Held);
 
     /// A connection with a member is gone: answers may be lost.
     fn disconnected(&self, from: ServerId);

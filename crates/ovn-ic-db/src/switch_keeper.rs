@@ -143,6 +143,7 @@ impl SwitchKeeper {
             answer: Arc::new(Reply(Mutex::new(Some(sender)))),
             text,
             id: None,
+            order: 0,
             passed_on_in: None,
         });
         results.await.map_err(|_| "the database is gone".to_owned())

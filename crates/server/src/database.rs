@@ -6,7 +6,7 @@ mod shared;
 pub use job::{Answer, Job, JobKey};
 pub use shared::Ordered;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{self, AtomicU64};
 use std::sync::{Arc, Weak};
 
@@ -22,9 +22,9 @@ pub type Watcher = Box<dyn Fn() + Send + Sync>;
 
 /// A database that is being served.
 pub struct Database {
-    queue: Mutex<VecDeque<Job>>,
-    /// Jobs that were executed in vain, before all that are in the queue.
-    returned: Mutex<VecDeque<Job>>,
+    queue: Mutex<Queue>,
+    /// Jobs that were executed in vain, by their order, before all that are in the queue.
+    returned: Mutex<BTreeMap<u64, Job>>,
     writer: Mutex<Writer>,
     committed: ArcSwap<Commit>,
     history: Mutex<History>,
@@ -33,6 +33,22 @@ pub struct Database {
     /// How many eras have failed: one failure often takes many proposals with it.
     failed_eras: AtomicU64,
     itself: Weak<Database>,
+}
+
+/// Jobs that nobody has looked at yet.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// How many there have been.
+    count: u64,
+}
+
+impl Queue {
+    fn push(&mut self, mut job: Job) {
+        self.count += 1;
+        job.order = self.count;
+        self.jobs.push_back(job);
+    }
 }
 
 /// A job that is to be executed.
@@ -122,13 +138,13 @@ impl Database {
     /// Queues a job. Whoever finds the writer free works the queue off, so that without
     /// contention the caller executes its own job, with no other thread involved.
     pub fn submit(&self, job: Job) {
-        self.queue.lock().push_back(job);
+        self.queue.lock().push(job);
         self.work();
     }
 
     /// The same, for a caller that can do I/O: it may get work to do, at once and without a lock.
     pub fn submit_here(&self, job: Job) -> Option<Work> {
-        self.queue.lock().push_back(job);
+        self.queue.lock().push(job);
         self.work_on(true)
     }
 
@@ -181,15 +197,16 @@ impl Database {
                 work = work.or(more);
             }
             drop(writer);
-            if self.queue.lock().is_empty() && self.returned.lock().is_empty() {
+            if self.queue.lock().jobs.is_empty() && self.returned.lock().is_empty() {
                 return work;
             }
         }
     }
 
     fn next_job(&self) -> Option<Job> {
-        let returned = self.returned.lock().pop_front();
-        returned.or_else(|| self.queue.lock().pop_front())
+        let returned = self.returned.lock().pop_first();
+        let returned = returned.map(|(_, job)| job);
+        returned.or_else(|| self.queue.lock().jobs.pop_front())
     }
 
     /// Executes a job, and then the blocked jobs that its changes may have released, and so on.
@@ -222,6 +239,9 @@ impl Database {
         does_io: bool,
     ) -> (Vec<TableId>, Option<Work>) {
         let Attempt { job, first } = attempt;
+        if job.answer.is_over() {
+            return (Vec::new(), None);
+        }
         if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {
             job.answer.canceled();
             return (Vec::new(), None);
@@ -235,7 +255,7 @@ impl Database {
                 // jobs go will say so in a moment.
                 writer.route = Route::Nowhere;
                 if job.passed_on_in.is_none() {
-                    self.returned.lock().push_back(job);
+                    self.take_back(job);
                 }
                 return (Vec::new(), None);
             }
@@ -246,7 +266,7 @@ impl Database {
                 return (Vec::new(), None);
             }
             Route::Nowhere => {
-                self.returned.lock().push_back(job);
+                self.take_back(job);
                 return (Vec::new(), None);
             }
             Route::Over => {

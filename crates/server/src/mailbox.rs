@@ -40,6 +40,8 @@ pub(crate) const CONVERSION: u8 = 4;
 pub(crate) struct Mailbox {
     events: Mutex<Vec<Event>>,
     flags: AtomicU8,
+    /// The outcome of one of its transactions is not known to anybody here.
+    over: AtomicBool,
     /// Monitors may have updates that the session has not looked for.
     updates: AtomicBool,
     wake: Notify,
@@ -136,6 +138,11 @@ impl Answer for JobAnswer {
     }
 
     fn unknown(&self) {
+        self.mailbox.over.store(true, Ordering::Release);
         self.mailbox.raise(DISCONNECT);
+    }
+
+    fn is_over(&self) -> bool {
+        self.mailbox.over.load(Ordering::Acquire)
     }
 }

@@ -6,6 +6,7 @@ use ovsdb::Error;
 use ovsdb_engine::{Commit, Version};
 
 use crate::database::Job;
+use crate::locks::SessionId;
 
 /// Called once, when what was proposed is durable or has failed.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
@@ -71,6 +72,11 @@ pub trait Ordering: Send + Sync {
 
     /// Transactions of this term have been lost: nothing more can be executed in it.
     fn is_over(&self, _term: u64) -> bool {
+        false
+    }
+
+    /// Transactions of this session were passed on and have no answer yet.
+    fn has_passed_on(&self, _session: SessionId) -> bool {
         false
     }
 

@@ -68,6 +68,7 @@ fn submit(database: &Database, operations: &str) -> Arc<Answers> {
         answer: answers.clone(),
         text: bytes::Bytes::new(),
         id: None,
+        order: 0,
         passed_on_in: None,
     });
     answers

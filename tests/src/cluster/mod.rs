@@ -21,6 +21,7 @@ pub mod rows;
 pub mod session;
 pub mod status;
 pub mod storm;
+pub mod stranger;
 pub mod watcher;
 pub mod workload;
 pub mod writer;

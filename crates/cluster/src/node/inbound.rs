@@ -8,27 +8,45 @@ use tokio::sync::mpsc;
 
 use super::life::Life;
 use super::{Inner, chance};
-use crate::contents::Contents;
 use crate::entry::{Entry, ServerId};
-use crate::file::SnapshotMeta;
-use crate::raft::state_machine::snapshot_of;
 use crate::raft::{LogId, RaftEntry, TypeConfig, Vote, to_raft};
-use crate::wire::message::{
-    AppendReply, AppendRequest, AppendResult, InstallSnapshotReply, InstallSnapshotRequest,
-};
-use crate::wire::stream::LinkId;
+use crate::wire::message::{AppendReply, AppendRequest, AppendResult};
+use crate::wire::stream::{Held, LinkId};
 use crate::wire::{Body, Message};
 
 /// So many append requests of a peer may wait; it sends what is left out again.
 const WAITING_APPENDS: usize = 128;
+/// No cluster comes to later terms or more entries: there is always room for the next ones.
+const MOST: u64 = 1 << 62;
 
 impl Inner {
     /// A message for a member with a log.
-    pub(super) fn on_message(self: &Arc<Self>, life: &Arc<Life>, link: LinkId, message: Message) {
+    pub(super) fn on_message(
+        self: &Arc<Self>,
+        life: &Arc<Life>,
+        link: LinkId,
+        message: Message,
+        held: Held,
+    ) {
         let from = message.head.from;
+        if is_beyond(&message.body) {
+            self.remark(|| {
+                format!(
+                    "{} of server {from} is beyond all terms",
+                    message.body.method()
+                )
+            });
+            return self.wire.peers.close(link);
+        }
+        if !self.may_ask(life, from, &message.body) {
+            return self.remark(|| {
+                let method = message.body.method();
+                format!("{method} of server {from}, which is no member, is ignored")
+            });
+        }
         let (inner, life_of) = (self.clone(), life.clone());
         match message.body {
-            Body::AppendRequest(_) => self.queue_append(life, message),
+            Body::AppendRequest(_) => self.queue_append(life, message, held),
             Body::AppendReply(_) | Body::InstallSnapshotReply(_) => {
                 self.wire.replies.take(from, message.body);
             }
@@ -40,41 +58,86 @@ impl Inner {
                 self.wire.replies.take(from, body);
             }
             Body::VoteRequest(request) => {
-                tokio::spawn(inner.on_vote_request(life_of, from, request));
+                self.work_on(inner.on_vote_request(life_of, from, request));
             }
             Body::InstallSnapshotRequest(request) => {
-                tokio::spawn(inner.on_snapshot(life_of, from, request));
+                self.take_snapshot(life, link, from, request, held);
             }
             Body::BecomeLeader(request) => {
-                tokio::spawn(inner.on_become_leader(life_of, from, request.term));
+                self.work_on(inner.on_become_leader(life_of, from, request.term));
             }
             Body::AddServerRequest(request) => {
-                tokio::spawn(inner.on_add_server(life_of, link, from, request.address));
+                self.take_newcomer(life, link, from, request.address)
             }
             Body::AddServerReply(reply) => {
-                self.on_add_server_reply(reply, message.head.comment.as_deref());
+                if self.is_joining(life) {
+                    self.on_add_server_reply(reply, message.head.comment.as_deref());
+                }
             }
             Body::RemoveServerRequest(request) => {
-                tokio::spawn(inner.on_remove_server(life_of, from, request.server_id));
+                self.work_on(inner.on_remove_server(life_of, from, request.server_id));
             }
             Body::RemoveServerReply(reply) => self.on_remove_server_reply(life, &reply),
             Body::ExecuteCommandRequest(request) => self.replica.command(from, request),
             Body::ExecuteCommandReply(reply) => self.replica.command_reply(from, reply),
-            Body::Own(own) => self.replica.received(from, own),
+            Body::Own(own) => self.replica.received(from, own, held),
             Body::HelloRequest(_) => {}
         }
     }
 
-    fn queue_append(self: &Arc<Self>, life: &Arc<Life>, message: Message) {
+    /// Works on what a peer asks for, beside all else. Where too much is under way already it is
+    /// left out: whoever needs it asks again.
+    fn work_on(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
+        if let Ok(permit) = self.at_work.clone().try_acquire_owned() {
+            tokio::spawn(async move {
+                work.await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Whether a server may ask for this. A leader that this one follows may, member or not: this
+    /// one's log may be older than its being a member. While there is a leader no other server from
+    /// outside is listened to as one, or as a candidate: ids can be made up.
+    fn may_ask(&self, life: &Life, from: ServerId, body: &Body) -> bool {
+        let needs_place = match body {
+            Body::AppendRequest(_)
+            | Body::VoteRequest(_)
+            | Body::InstallSnapshotRequest(_)
+            | Body::BecomeLeader(_) => true,
+            Body::ExecuteCommandRequest(_) => return self.wire.peers.is_member(from),
+            _ => false,
+        };
+        if !needs_place || self.wire.peers.is_member(from) {
+            return true;
+        }
+        let leader = life.vote();
+        if leader.committed && leader.leader_id.server == from {
+            return true;
+        }
+        // One alone may have been given an old file: the others know better.
+        !self.has_leader(life) || life.members().len() <= 1
+    }
+
+    /// A log line that others can cause, if there are not too many.
+    pub(super) fn remark(&self, text: impl FnOnce() -> String) {
+        if self.wire.peers.may_log() {
+            tracing::warn!(db = self.db(), "raft: {}", text());
+        }
+    }
+
+    fn queue_append(self: &Arc<Self>, life: &Arc<Life>, message: Message, held: Held) {
+        // Others than members share one queue.
+        let from = Some(message.head.from).filter(|from| self.wire.peers.is_member(*from));
         let mut queues = life.appends.lock();
-        let queue = queues.entry(message.head.from).or_insert_with(|| {
+        let queue = queues.entry(from).or_insert_with(|| {
             let (sender, receiver) = mpsc::channel(WAITING_APPENDS);
             let work = append_all(self.clone(), Arc::downgrade(life), receiver);
             tokio::spawn(work);
             sender
         });
         // What does not fit comes again.
-        let _ = queue.try_send(message);
+        let _ = queue.try_send((message, held));
     }
 
     async fn append(&self, life: &Life, from: ServerId, request: AppendRequest) {
@@ -84,11 +147,8 @@ impl Inner {
         let rpc = match append_rpc(life, from, request) {
             Ok(rpc) => rpc,
             Err(why) => {
-                tracing::warn!(
-                    db = self.db(),
-                    "raft: an append_request of server {from} is ignored: {why}"
-                );
-                return;
+                return self
+                    .remark(|| format!("an append_request of server {from} is ignored: {why}"));
             }
         };
         if term >= life.store.term() {
@@ -113,96 +173,15 @@ impl Inner {
         });
         self.say(from, &reply, None);
     }
-
-    async fn on_snapshot(
-        self: Arc<Self>,
-        life: Arc<Life>,
-        from: ServerId,
-        request: InstallSnapshotRequest,
-    ) {
-        let key = (request.last_index, request.last_term);
-        {
-            let mut installing = life.installing.lock();
-            if *installing == Some(key) {
-                return;
-            }
-            *installing = Some(key);
-        }
-        let installed = self.install(&life, from, request).await;
-        {
-            let mut installing = life.installing.lock();
-            if *installing == Some(key) {
-                *installing = None;
-            }
-        }
-        match installed {
-            Ok(()) => self.reply_snapshot(&life, from, key),
-            Err(why) => tracing::warn!(
-                db = self.db(),
-                "raft: a snapshot of server {from} is not taken: {why}"
-            ),
-        }
-    }
-
-    fn reply_snapshot(&self, life: &Life, to: ServerId, (last_index, last_term): (u64, u64)) {
-        let reply = Body::InstallSnapshotReply(InstallSnapshotReply {
-            term: life.store.term(),
-            last_index,
-            last_term,
-        });
-        self.say(to, &reply, None);
-    }
-
-    async fn install(
-        &self,
-        life: &Life,
-        from: ServerId,
-        request: InstallSnapshotRequest,
-    ) -> Result<(), String> {
-        if request.term < life.store.term() {
-            // The reply says that the sender's term is over.
-            return Ok(());
-        }
-        self.clock.lock().heard(Instant::now(), chance());
-        let committed = life.store.commit_index();
-        if request.last_term > request.term {
-            return Err("it is of a later term than its leader".to_owned());
-        }
-        if request.last_index <= committed {
-            // All of it is here. Another history cannot be: both are committed.
-            return match life.store.term_at(request.last_index) {
-                Some(term) if term != request.last_term => {
-                    Err("it is of another history".to_owned())
-                }
-                _ => Ok(()),
-            };
-        }
-        let vote = Vote::new_committed(request.term, from);
-        let (meta, data) = split(request);
-        tracing::info!(
-            db = self.db(),
-            "raft: server {from} sends a snapshot up to entry {} ({} bytes)",
-            meta.index,
-            data.len()
-        );
-        let reading = tokio::task::spawn_blocking(move || Contents::read(meta, data));
-        let contents = match reading.await {
-            Ok(read) => read.map_err(|error| error.to_string())?,
-            Err(error) => return Err(error.to_string()),
-        };
-        let snapshot = snapshot_of(Arc::new(contents), None).map_err(|error| error.to_string())?;
-        let installed = life.raft.install_full_snapshot(vote, snapshot).await;
-        installed.map(|_| ()).map_err(|error| error.to_string())
-    }
 }
 
 /// Works one peer's append requests off, one after the other.
 async fn append_all(
     inner: Arc<Inner>,
     life: std::sync::Weak<Life>,
-    mut receiver: mpsc::Receiver<Message>,
+    mut receiver: mpsc::Receiver<(Message, Held)>,
 ) {
-    while let Some(message) = receiver.recv().await {
+    while let Some((message, _held)) = receiver.recv().await {
         let Some(life) = life.upgrade() else { return };
         if let Body::AppendRequest(request) = message.body {
             inner.append(&life, message.head.from, request).await;
@@ -210,16 +189,14 @@ async fn append_all(
     }
 }
 
-/// The parts of a snapshot's message.
-pub(super) fn split(request: InstallSnapshotRequest) -> (SnapshotMeta, bytes::Bytes) {
-    let meta = SnapshotMeta {
-        index: request.last_index,
-        term: request.last_term,
-        eid: request.last_eid,
-        servers: request.last_servers,
-        election_timer: Some(request.election_timer),
+/// Whether terms or places could not go on from there.
+fn is_beyond(body: &Body) -> bool {
+    let place = match body {
+        Body::AppendRequest(request) => request.prev_log_index,
+        Body::InstallSnapshotRequest(request) => request.last_index,
+        _ => 0,
     };
-    (meta, request.data)
+    place >= MOST || body.term().is_some_and(|term| term >= MOST)
 }
 
 /// The call for a request; an error for what no leader sends.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::inbound::split;
 use super::serve::{End, RETRY};
+use super::snapshots::split;
 use super::{Events, Inner};
 use crate::address::same_address;
 use crate::contents::Contents;
@@ -20,7 +20,7 @@ use crate::wire::message::{
     AddServerReply, AddServerRequest, AppendReply, AppendRequest, AppendResult,
     InstallSnapshotReply, InstallSnapshotRequest,
 };
-use crate::wire::stream::{Event, LinkId};
+use crate::wire::stream::{Event, Held, LinkId};
 use crate::wire::{Body, Message};
 
 /// So many addresses of others are remembered.
@@ -45,8 +45,8 @@ impl Inner {
                 _ = ask.tick() => self.ask_all(),
                 event = events.recv() => match event {
                     None => return Err(End::Stopped),
-                    Some(Event::Received { link, message }) => {
-                        if self.joining_message(store, link, message).await? {
+                    Some(Event::Received { link, message, held }) => {
+                        if self.joining_message(store, link, message, held).await? {
                             return Ok(());
                         }
                     }
@@ -80,17 +80,20 @@ impl Inner {
         store: &Arc<Store>,
         link: LinkId,
         message: Message,
+        held: Held,
     ) -> Result<bool, End> {
         let from = message.head.from;
+        // Who is called is chosen; anybody can call, and could have another cluster joined.
+        let chosen = self.wire.peers.is_dialled(link);
         match message.body {
             Body::InstallSnapshotRequest(request) => {
-                if !self.is_of_cluster(store, message.head.cluster) {
+                if !chosen || !self.is_of_cluster(store, message.head.cluster) {
                     return Ok(false);
                 }
                 self.first_snapshot(store, from, request).await
             }
             Body::AppendRequest(request) => {
-                if self.is_of_cluster(store, message.head.cluster) {
+                if chosen && self.is_of_cluster(store, message.head.cluster) {
                     self.refuse_append(link, &request);
                 }
                 Ok(false)
@@ -100,7 +103,7 @@ impl Inner {
                 Ok(false)
             }
             Body::Own(own) => {
-                self.replica.received(from, own);
+                self.replica.received(from, own, held);
                 Ok(false)
             }
             _ => Ok(false),
@@ -223,6 +226,6 @@ impl Inner {
     }
 
     pub(super) fn trouble(&self, subject: &str, text: String) {
-        self.report.lock().troubles.insert(subject.to_owned(), text);
+        self.report.lock().troubles.insert(subject, text);
     }
 }

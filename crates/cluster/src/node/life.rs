@@ -10,13 +10,15 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::network::{Networks, Wire};
-use crate::entry::{Index, Servers};
+use super::snapshots::Installing;
+use crate::entry::{ServerId, Servers};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{SnapshotMeta, Store};
 use crate::raft::state_machine::{Shared, StateMachine};
 use crate::raft::{Command, LogStore, TypeConfig, Vote};
 use crate::replica::Replica;
 use crate::wire::Message;
+use crate::wire::stream::Held;
 
 /// A member of our kind of Raft.
 pub(super) type Member = Raft<TypeConfig, StateMachine>;
@@ -33,17 +35,18 @@ const ENTRIES_AT_ONCE: u64 = 2048;
 /// So many entries stay in memory behind a snapshot for those who are a little late.
 pub(super) const KEPT_ENTRIES: u64 = 4096;
 
+/// By sender: what it appends, on the way to its task.
+type Appends = std::collections::HashMap<Option<ServerId>, mpsc::Sender<(Message, Held)>>;
+
 /// openraft and what it stands on.
 pub(super) struct Life {
     pub(super) store: Arc<Store>,
     pub(super) shared: Arc<Shared>,
     pub(super) raft: Member,
-    /// Append requests of each peer, in order.
-    pub(super) appends: parking_lot::Mutex<
-        std::collections::HashMap<crate::entry::ServerId, mpsc::Sender<Message>>,
-    >,
-    /// The snapshot that is being installed.
-    pub(super) installing: parking_lot::Mutex<Option<(Index, u64)>>,
+    /// Append requests of each member, in order, and of all others.
+    pub(super) appends: parking_lot::Mutex<Appends>,
+    /// Snapshots that have come.
+    pub(super) installing: parking_lot::Mutex<Installing>,
     /// The log has once said that this server is a member.
     pub(super) was_member: std::sync::atomic::AtomicBool,
 }

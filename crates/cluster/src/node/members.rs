@@ -14,7 +14,7 @@ use super::network::bare;
 use super::replies::Key;
 use super::serve::End;
 use super::{Inner, Node};
-use crate::address::same_address;
+use crate::address::{Address, same_address};
 use crate::entry::{ServerId, Servers};
 use crate::file::record::LEFT;
 use crate::raft::membership_of;
@@ -22,8 +22,13 @@ use crate::wire::Body;
 use crate::wire::message::{AddServerReply, RemoveServerReply, RemoveServerRequest};
 use crate::wire::stream::LinkId;
 
-/// How long a new server may take for its first snapshot.
-const CATCH_UP: Duration = Duration::from_secs(600);
+/// How long a new server may take for its first snapshot, and a second more for so many bytes of it.
+const CATCH_UP: Duration = Duration::from_secs(20);
+const CATCH_UP_BYTES: u64 = 1 << 20;
+/// So many servers may wait to be added; more have to ask again.
+const MOST_NEWCOMERS: usize = 32;
+/// So many of them get their first snapshot at once.
+pub(super) const CATCHING_UP: usize = 4;
 
 /// What a node of our kind says about itself, and what it says when it is to be added.
 const STANDING: &str = "standing";
@@ -51,43 +56,74 @@ pub enum ChangeError {
 
 impl Inner {
     /// Somebody wants to become a member.
-    pub(super) async fn on_add_server(
+    pub(super) fn take_newcomer(
+        self: &Arc<Self>,
+        life: &Arc<Life>,
+        link: LinkId,
+        from: ServerId,
+        address: String,
+    ) {
+        if let Err(error) = address.parse::<Address>() {
+            return self.remark(|| format!("server {from} is not added: {error}"));
+        }
+        let (success, why) = if !life.is_leader() {
+            (false, "not leader")
+        } else if self.only_looks_around(from) {
+            (false, "not joining yet")
+        } else if life.members().contains_key(&from) {
+            (true, "already a member")
+        } else {
+            // Whoever asks again while it is being added gets no second answer.
+            let mut adding = self.adding.lock();
+            if adding.len() < MOST_NEWCOMERS && adding.insert(from) {
+                let work = self
+                    .clone()
+                    .on_add_server(life.clone(), link, from, address);
+                tokio::spawn(work);
+            }
+            return;
+        };
+        let remote_addresses = match why {
+            "not leader" => self.who_leads(life),
+            _ => addresses(&life.members()),
+        };
+        self.reply_to_newcomer(link, success, remote_addresses, why);
+    }
+
+    fn reply_to_newcomer(
+        &self,
+        link: LinkId,
+        success: bool,
+        remote_addresses: Vec<String>,
+        why: &str,
+    ) {
+        let reply = Body::AddServerReply(AddServerReply {
+            success,
+            remote_addresses,
+        });
+        self.say_on(link, &reply, Some(why));
+    }
+
+    async fn on_add_server(
         self: Arc<Self>,
         life: Arc<Life>,
         link: LinkId,
         from: ServerId,
         address: String,
     ) {
-        let (success, remote_addresses, why) = if !life.is_leader() {
-            (false, self.who_leads(&life), "not leader")
-        } else if self.only_looks_around(from) {
-            (false, addresses(&life.members()), "not joining yet")
-        } else {
-            // Whoever asks again while it is being added gets no second answer.
-            if !self.adding.lock().insert(from) {
-                return;
+        let added = self.add_server(&life, from, &address).await;
+        self.adding.lock().remove(&from);
+        match added {
+            Ok(()) => {
+                self.reply_to_newcomer(link, true, addresses(&life.members()), "server added");
             }
-            let guard = self.changing.lock().await;
-            let added = self.add_server(&life, from, &address).await;
-            drop(guard);
-            self.adding.lock().remove(&from);
-            match added {
-                Ok(()) => (true, addresses(&life.members()), "server added"),
-                Err(ChangeError::NotLeader) => (false, self.who_leads(&life), "not leader"),
-                Err(error) => {
-                    tracing::info!(
-                        db = self.db(),
-                        "raft: server {from} at {address} is not added yet: {error}"
-                    );
-                    return;
-                }
+            Err(ChangeError::NotLeader) => {
+                self.reply_to_newcomer(link, false, self.who_leads(&life), "not leader");
             }
-        };
-        let reply = Body::AddServerReply(AddServerReply {
-            success,
-            remote_addresses,
-        });
-        self.say_on(link, &reply, Some(why));
+            Err(error) => {
+                self.remark(|| format!("server {from} at {address} is not added yet: {error}"))
+            }
+        }
     }
 
     /// A node of our kind asks this of everybody before it has decided to join.
@@ -103,18 +139,19 @@ impl Inner {
         server: ServerId,
         address: &str,
     ) -> Result<(), ChangeError> {
+        self.catch_up(life, server).await?;
+        let _turn = self.changing.lock().await;
         let mut members = life.members();
         if members.contains_key(&server) {
             return Ok(());
         }
-        self.catch_up(life, server).await?;
         // Who had this address has lost its disk: its vote counts no more, and the new one's does
         // as soon as it is in.
         let same = |(_, known): &(&ServerId, &String)| same_address(known, address);
         if let Some((&old, _)) = members.iter().find(same) {
             // A connection alone proves nothing: it is the address that was dialled.
             let limit = self.clock.lock().timer() * 2;
-            let heard = self.contacts.lock().get(&old).copied();
+            let heard = self.contacts.lock().last(old);
             if heard.is_some_and(|at| at.elapsed() < limit) {
                 let why = format!("server {old} is alive at {address}");
                 return Err(ChangeError::Failed(why));
@@ -156,13 +193,22 @@ impl Inner {
             Ok(None) => return Err(failed("there are no contents".to_owned())),
             Err(error) => return Err(failed(error.to_string())),
         };
+        // Others wait: whoever does not answer holds them up for as long as it may take.
+        let Ok(_turn) = self.catching_up.acquire().await else {
+            return Err(failed("the server stops".to_owned()));
+        };
         let term = life.store.term();
         let key = Key::Snapshot {
             index: contents.meta.index,
             term: contents.meta.term,
         };
         let body = self.wire.snapshot_message(term, contents).await;
-        let reply = self.wire.ask(server, key, body, CATCH_UP).await;
+        let bytes = match &body {
+            Body::InstallSnapshotRequest(request) => request.data.len() as u64,
+            _ => 0,
+        };
+        let patience = CATCH_UP + Duration::from_secs(bytes / CATCH_UP_BYTES);
+        let reply = self.wire.ask(server, key, body, patience).await;
         match reply.map_err(|trouble| failed(trouble.to_string()))? {
             Body::InstallSnapshotReply(reply) if reply.term > term => {
                 life.take_term(bare(reply.term).leader_id.term).await;

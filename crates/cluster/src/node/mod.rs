@@ -7,6 +7,7 @@
 
 mod clock;
 mod compaction;
+mod contacts;
 mod inbound;
 mod join;
 mod life;
@@ -15,10 +16,12 @@ mod network;
 mod place;
 mod replies;
 mod serve;
+mod snapshots;
 mod stop;
+mod troubles;
 mod votes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,13 +31,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ovsdb_log::{FileSystem, Options};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::clock::Clock;
 use self::compaction::Compaction;
+use self::contacts::Contacts;
 use self::life::Life;
 use self::network::Wire;
 use self::place::Report;
@@ -124,6 +128,8 @@ impl Events {
 
 /// So many events of connections may wait; then the peers do.
 const EVENTS: usize = 1024;
+/// So many requests of peers are worked on at once.
+const AT_WORK: usize = 64;
 
 /// A member of a cluster, or a server that is to become one.
 pub struct Node {
@@ -148,8 +154,8 @@ struct Inner {
     replica: Arc<dyn Replica>,
     life: RwLock<Option<Arc<Life>>>,
     clock: Mutex<Clock>,
-    /// When each server was last heard.
-    contacts: Mutex<BTreeMap<ServerId, Instant>>,
+    /// When each member was last heard.
+    contacts: Mutex<Contacts>,
     place: Mutex<Place>,
     report: Mutex<Report>,
     compaction: Compaction,
@@ -159,9 +165,13 @@ struct Inner {
     proposing: tokio::sync::RwLock<()>,
     /// Servers that are being added, or wait for it.
     adding: Mutex<BTreeSet<ServerId>>,
+    /// Held while one of them gets its first snapshot.
+    catching_up: Semaphore,
     /// Nothing more is proposed here: the leadership goes to another member.
     handing_over: AtomicBool,
     leaving: AtomicBool,
+    /// What peers have asked for and is under way.
+    at_work: Arc<Semaphore>,
     /// Something has happened that the member's own task should look at.
     wake: Notify,
     stop: CancellationToken,
@@ -227,8 +237,10 @@ impl Node {
             changing: tokio::sync::Mutex::default(),
             proposing: tokio::sync::RwLock::default(),
             adding: Mutex::default(),
+            catching_up: Semaphore::new(members::CATCHING_UP),
             handing_over: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            at_work: Arc::new(Semaphore::new(AT_WORK)),
             wake: Notify::new(),
             stop: CancellationToken::new(),
             settings,
@@ -290,6 +302,16 @@ impl Node {
     /// Sends to another member. Does not wait.
     pub fn send(&self, to: ServerId, body: &Body) -> Result<(), SendError> {
         self.inner.wire.peers.send(to, body, None)
+    }
+
+    /// True if it is a member, as far as this one knows.
+    pub fn is_member(&self, server: ServerId) -> bool {
+        self.inner.wire.peers.is_member(server)
+    }
+
+    /// Whether a line that others can cause may be written to the log.
+    pub fn may_log(&self) -> bool {
+        self.inner.wire.peers.may_log()
     }
 
     /// What a member of our kind says about itself.

@@ -64,7 +64,10 @@ impl Wire {
     }
 
     pub(super) fn note_pre_voter(&self, server: ServerId) {
-        self.pre_voters.lock().insert(server);
+        // Nobody else is asked.
+        if self.peers.is_member(server) {
+            self.pre_voters.lock().insert(server);
+        }
     }
 
     fn takes_pre_votes(&self, server: ServerId) -> bool {

@@ -7,7 +7,9 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant as _, ServerState};
 use uuid::Uuid;
 
+use super::contacts::Contacts;
 use super::life::Life;
+use super::troubles::Troubles;
 use super::{Inner, Node};
 use crate::entry::{Index, ServerId, Servers, Term};
 use crate::replica::Place;
@@ -37,8 +39,7 @@ pub(super) struct Report {
     pub(super) remotes: Vec<String>,
     /// Why the file is not in use, while it is not.
     pub(super) failure: Option<String>,
-    /// What a person should know, by its subject; the newest for each.
-    pub(super) troubles: BTreeMap<String, String>,
+    pub(super) troubles: Troubles,
     pub(super) left: bool,
     pub(super) stranger: Option<Stranger>,
 }
@@ -231,7 +232,7 @@ impl Node {
             links,
             broken: inner.wire.peers.broken(),
             disconnections: report.disconnections,
-            troubles: report.troubles.values().cloned().collect(),
+            troubles: report.troubles.texts(),
         };
         let remotes = report.remotes.clone();
         drop(report);
@@ -271,13 +272,13 @@ impl Node {
 fn peers_of(
     members: &Servers,
     matched: impl Fn(&ServerId) -> Option<Index>,
-    contacts: &BTreeMap<ServerId, Instant>,
+    contacts: &Contacts,
 ) -> BTreeMap<ServerId, Peer> {
     let peer = |(id, address): (&ServerId, &String)| {
         let peer = Peer {
             address: address.clone(),
             matched: matched(id),
-            heard: contacts.get(id).map(Instant::elapsed),
+            heard: contacts.last(*id).map(|at| at.elapsed()),
         };
         (*id, peer)
     };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::life::Life;
 use super::place::Stranger;
+use super::troubles::without_port;
 use super::{Events, Inner, chance};
 use crate::file::{ClusterFile, Store};
 use crate::wire::stream::{Closed, Event, Refusal};
@@ -18,6 +19,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// A leader gives so many signs of life in an election timer.
 const HEARTBEATS: u32 = 4;
+
+/// The longest election timer that is taken seriously, in milliseconds.
+const LONGEST_TIMER: u64 = 24 * 3600 * 1000;
 
 /// Why a life has ended.
 #[derive(Debug)]
@@ -198,10 +202,14 @@ fn failure(life: &Life) -> String {
 
 async fn on_event(inner: &Arc<Inner>, life: &Arc<Life>, event: Event) {
     match event {
-        Event::Received { link, message } => {
+        Event::Received {
+            link,
+            message,
+            held,
+        } => {
             let from = message.head.from;
-            inner.contacts.lock().insert(from, Instant::now());
-            inner.on_message(life, link, message);
+            inner.contacts.lock().heard(from, Instant::now());
+            inner.on_message(life, link, message, held);
         }
         Event::Connected { link, server, .. } => {
             if let Some(server) = server {
@@ -241,7 +249,11 @@ impl Inner {
             Event::Refused {
                 address, refusal, ..
             } => {
-                self.trouble(address, format!("{address}: {refusal}"));
+                let subject = match self.wire.peers.dials(address) {
+                    true => address,
+                    false => without_port(address),
+                };
+                self.trouble(subject, format!("{address}: {refusal}"));
                 if let Refusal::WrongCluster {
                     theirs,
                     announcement,
@@ -289,7 +301,8 @@ impl Inner {
         };
         remotes.extend(self.settings.also.iter().cloned());
         self.wire.peers.set_members(&members, &remotes);
-        let timer = life.election_timer();
+        self.contacts.lock().set_members(&members);
+        let timer = life.election_timer().clamp(1, LONGEST_TIMER);
         let mut clock = self.clock.lock();
         clock.set_timer(Duration::from_millis(timer));
         if members.len() == 1 && !joining && !life.is_leader() {
@@ -302,7 +315,7 @@ impl Inner {
         self.update_place(life);
     }
 
-    fn is_joining(&self, life: &Life) -> bool {
+    pub(super) fn is_joining(&self, life: &Life) -> bool {
         !life.members().contains_key(&self.identity.server_id)
             && !self.leaving.load(Ordering::Relaxed)
     }

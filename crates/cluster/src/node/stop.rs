@@ -71,7 +71,9 @@ impl Inner {
         let contacts = self.contacts.lock();
         let alive = |server: &ServerId| {
             self.wire.peers.is_connected(*server)
-                && contacts.get(server).is_some_and(|at| at.elapsed() < lately)
+                && contacts
+                    .last(*server)
+                    .is_some_and(|at| at.elapsed() < lately)
         };
         let replication = metrics.replication.as_ref()?;
         replication

@@ -47,7 +47,7 @@ impl Inner {
     }
 
     /// Whether there is a leader that candidates shall leave alone.
-    fn has_leader(&self, life: &Life) -> bool {
+    pub(super) fn has_leader(&self, life: &Life) -> bool {
         if life.is_leader() {
             return self.has_quorum(life);
         }
@@ -72,12 +72,13 @@ impl Inner {
             return self.reply(from, life.store.term(), vote, true);
         }
         if !request.leadership_transfer && self.has_leader(&life) {
-            tracing::info!(
-                db = self.db(),
-                "raft: server {from} stands for election in term {} though there is a leader; ignored",
-                request.term
-            );
-            return;
+            return self.remark(|| {
+                let term = request.term;
+                format!(
+                    "server {from} stands for election in term {term} though there is a leader; \
+                     ignored"
+                )
+            });
         }
         let asked = Vote::new(request.term, from);
         let mut rpc = VoteRequest::<TypeConfig>::new(asked, last_log_id(&request));
@@ -118,6 +119,10 @@ impl Inner {
         if term != life.store.term() {
             return;
         }
+        let leader = Vote::new_committed(term, from);
+        if life.vote() != leader {
+            return self.remark(|| format!("server {from} hands over what it does not have"));
+        }
         tracing::info!(
             db = self.db(),
             "raft: server {from} hands the leadership over"
@@ -125,7 +130,6 @@ impl Inner {
         self.report.lock().election_started("leadership_transfer");
         let last = life.store.ends().1;
         let last = (last.index > 0).then(|| LogId::new(last.term, last.index));
-        let leader = Vote::new_committed(term, from);
         let request = TransferLeaderRequest::new(leader, self.identity.server_id, last);
         let _ = life.raft.handle_transfer_leader(request).await;
     }

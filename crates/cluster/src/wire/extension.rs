@@ -18,7 +18,8 @@ pub const OWN_MESSAGES: &str = "own-messages";
 /// Feature: takes pre-votes.
 pub const PRE_VOTE: &str = "pre-vote";
 
-/// More is not kept of a peer's announcement.
+/// No announcement is longer, in bytes or in words.
+const MOST_BYTES: usize = 4096;
 const MOST_WORDS: usize = 64;
 
 /// What a member of ours says about itself.
@@ -62,6 +63,9 @@ impl Announcement {
 
     /// The announcement in a message's comment; none if a peer of another kind wrote it.
     pub fn parse(comment: &str) -> Option<Announcement> {
+        if comment.len() > MOST_BYTES {
+            return None;
+        }
         let mut words = comment.split_whitespace();
         let version = words.next()?.strip_prefix(PREFIX)?.parse().ok()?;
         let mut announcement = Announcement {

@@ -42,7 +42,7 @@ impl Contacts {
                 self.links.insert(*link, Contact { node, dialled });
                 None
             }
-            stream::Event::Received { link, message } => {
+            stream::Event::Received { link, message, .. } => {
                 let contact = self.links.get_mut(link)?;
                 let Some((said, report)) = Report::from_message(message) else {
                     return Some(Event::Evidence {
@@ -126,6 +126,7 @@ mod tests {
                 },
                 body,
             },
+            held: ovsdb_cluster::wire::stream::Held::default(),
         }
     }
 

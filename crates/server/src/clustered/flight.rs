@@ -24,6 +24,8 @@ pub(super) struct Flight {
     items: VecDeque<Item>,
     /// One has been taken out and is being told.
     telling: bool,
+    /// So many were taken out as lost, and nobody has been told yet.
+    untold: usize,
     /// Transactions of this term were lost, or may have been: what is executed behind them, in it
     /// or in an earlier one, is worth nothing.
     over: u64,
@@ -85,6 +87,7 @@ impl Flight {
             .iter()
             .take_while(|item| item.term < term)
             .count();
+        self.untold += count;
         self.items.drain(..count).collect()
     }
 
@@ -92,14 +95,33 @@ impl Flight {
     pub(super) fn refused(&mut self, term: u64, id: Uuid) -> Vec<Item> {
         self.over = self.over.max(term);
         let place = self.items.iter().position(|item| item.id == Some(id));
-        place.map_or_else(Vec::new, |place| self.items.drain(place..).collect())
+        let place = place.unwrap_or(self.items.len());
+        self.untold += self.items.len() - place;
+        self.items.drain(place..).collect()
     }
 
     /// Everything: contents have come from elsewhere.
     pub(super) fn take_all(&mut self) -> Vec<Item> {
         let newest = self.items.iter().map(|item| item.term).max();
         self.over = self.over.max(newest.unwrap_or(0));
+        self.untold += self.items.len();
         self.items.drain(..).collect()
+    }
+
+    /// So many that were taken out as lost have been told.
+    pub(super) fn told_losses(&mut self, count: usize) {
+        self.untold = self.untold.saturating_sub(count);
+    }
+
+    /// All who have lost something know of it.
+    pub(super) fn all_told(&self) -> bool {
+        self.untold == 0
+    }
+
+    /// What becomes of a proposal of an earlier term is not known yet, or not to its proposer: it
+    /// may have to be executed again, before all that came later.
+    pub(super) fn is_open_before(&self, term: u64) -> bool {
+        !self.all_told() || self.items.iter().any(|item| item.term < term)
     }
 }
 
@@ -161,6 +183,17 @@ mod tests {
         assert!(flight.term_over(1).is_empty());
         assert_eq!(ids(&flight.term_over(3)), [Some(1), Some(2)]);
         assert!(flight.commit(Uuid::from_u128(3)).is_some());
+    }
+
+    #[test]
+    fn what_comes_later_waits_for_what_may_be_lost() {
+        let mut flight = Flight::default();
+        flight.push(item(1, Some(1)));
+        assert!(!flight.is_open_before(1) && flight.is_open_before(2));
+        let lost = flight.term_over(2);
+        assert!(flight.is_open_before(2), "nobody was told");
+        flight.told_losses(lost.len());
+        assert!(!flight.is_open_before(2) && flight.all_told());
     }
 
     #[test]

@@ -32,8 +32,7 @@ impl Clustered {
 
     pub(super) fn receive_answers(&self, from: Uuid, data: &Bytes) {
         let Some(answers) = Answers::read(data) else {
-            tracing::warn!("{}: server {from} sends answers that are none", self.name);
-            return;
+            return self.remark(|| format!("server {from} sends answers that are none"));
         };
         let refuses = answers.all.is_empty();
         let ends = {
@@ -58,6 +57,11 @@ impl Clustered {
         }
     }
 
+    /// What has become of earlier transactions is not known yet.
+    pub(super) fn is_open(&self) -> bool {
+        self.flight.lock().is_open_before(u64::MAX) || self.waiting.lock().has_sent()
+    }
+
     /// Sends what can be sent. True if there is more for later.
     fn send_waiting(&self) -> bool {
         let (Some((leader, term)), Some(node)) = (*self.leader.lock(), self.node.get()) else {
@@ -65,10 +69,17 @@ impl Clustered {
             return false;
         };
         if !self.is_ours(leader) {
+            let ends = self.waiting.lock().take_unsent();
+            self.end_all(ends);
             return self.waiting.lock().has_unsent();
         }
+        if self.flight.lock().is_open_before(term) {
+            // Earlier ones may come back; it is gone on with when that is known.
+            return false;
+        }
         loop {
-            let message = self.waiting.lock().next_message(term);
+            let (message, ends) = self.waiting.lock().next_message(term);
+            self.end_all(ends);
             let Some(message) = message else {
                 return false;
             };
@@ -78,10 +89,9 @@ impl Clustered {
             });
             match node.send(leader, &own) {
                 Ok(()) => {}
-                Err(SendError::TooLong(_)) => {
-                    // No message can be longer than a request; the leader will never take it.
-                    tracing::error!("{}: transactions are too long for the leader", self.name);
-                    return false;
+                Err(SendError::TooLong(length)) => {
+                    let ends = self.waiting.lock().too_long(&message, length);
+                    self.end_all(ends);
                 }
                 Err(_) => {
                     self.waiting.lock().send_again();

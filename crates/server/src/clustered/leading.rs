@@ -11,6 +11,7 @@ use ovsdb_cluster::wire::Body;
 use ovsdb_cluster::wire::message::{
     CommandStatus, ExecuteCommandReply, ExecuteCommandRequest, Own,
 };
+use ovsdb_cluster::wire::stream::Held;
 use ovsdb_engine::Transaction;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
@@ -23,6 +24,9 @@ use crate::locks::SessionId;
 const NO_SESSION: SessionId = SessionId::MAX;
 /// An old follower gives up after a while without a word: it gets one so often.
 const PROGRESS: Duration = Duration::from_millis(300);
+
+/// A follower, the message that it has passed transactions on in, and its memory.
+pub(super) type PassedOnBy = (Uuid, Bytes, Held);
 
 /// A follower that has passed a transaction on.
 struct Asker {
@@ -67,21 +71,35 @@ impl crate::database::Answer for Asker {
 impl Clustered {
     /// Has executed what a follower has passed on, aside: it may be much, and who calls has the
     /// leader's signs of life to give.
-    pub(super) fn receive_transactions(&self, from: Uuid, data: Bytes) {
-        if let Err(TrySendError::Full((from, data))) = self.passed_on.try_send((from, data))
+    pub(super) fn receive_transactions(&self, from: Uuid, data: Bytes, held: Held) {
+        if let Err(TrySendError::Full((from, data, _))) =
+            self.passed_on.try_send((from, data, held))
             && let Some(transactions) = Transactions::read(&data)
         {
             self.take_none(from, &transactions);
         }
     }
 
+    /// Only members pass transactions on: ids can be made up, and of each something is kept.
+    fn is_member(&self, server: Uuid) -> bool {
+        self.node.get().is_some_and(|node| node.is_member(server))
+    }
+
+    /// A log line that others can cause, if there are not too many.
+    pub(super) fn remark(&self, text: impl FnOnce() -> String) {
+        if self.node.get().is_some_and(|node| node.may_log()) {
+            tracing::warn!("{}: {}", self.name, text());
+        }
+    }
+
     fn execute(&self, from: Uuid, data: &Bytes) {
         let Some(transactions) = Transactions::read(data) else {
-            tracing::warn!("{}: server {from} passes on what is none", self.name);
+            self.remark(|| format!("server {from} passes on what are no transactions"));
             return;
         };
         // Not by its place: the database has to know, too, or it would leave them out.
-        let leads = self.led.load(AtomicOrdering::Acquire) == transactions.term;
+        let leads =
+            self.led.load(AtomicOrdering::Acquire) == transactions.term && self.is_member(from);
         let (Some(itself), Some(database), true) =
             (self.itself.upgrade(), self.database.get(), leads)
         else {
@@ -156,6 +174,7 @@ impl Clustered {
             arrived: arrived.unwrap_or(now),
             // The follower has asked its sessions.
             owns_lock: Arc::new(|_| true),
+            order: 0,
             passed_on_in: Some(asker.term),
             answer: Arc::new(asker),
             text: Bytes::new(),
@@ -178,6 +197,9 @@ impl Clustered {
         let ended = over.clone();
         let database = database.clone();
         let progress = itself.clone();
+        let Ok(permit) = self.commands.clone().try_acquire_owned() else {
+            return self.reply_command(from, result, CommandStatus::NotLeader, 0);
+        };
         tokio::spawn(async move {
             // It may have to be told several times that its transaction is under way.
             loop {
@@ -193,6 +215,7 @@ impl Clustered {
         tokio::task::spawn_blocking(move || {
             database.order(prereq, result, &data, move |ordered| {
                 over.notify_one();
+                drop(permit);
                 let index = replies.applied.load(AtomicOrdering::Acquire);
                 let (status, index) = match ordered {
                     Ordered::Kept => (CommandStatus::Success, index),
@@ -229,7 +252,7 @@ impl Clustered {
 /// Executes what followers have passed on, as it comes.
 pub(super) async fn execute_all(
     clustered: Arc<Clustered>,
-    mut passed_on: mpsc::Receiver<(Uuid, Bytes)>,
+    mut passed_on: mpsc::Receiver<PassedOnBy>,
 ) {
     let stop = clustered.stop.clone();
     loop {
@@ -237,7 +260,9 @@ pub(super) async fn execute_all(
             next = passed_on.recv() => next,
             () = stop.cancelled() => None,
         };
-        let Some((from, data)) = next else { return };
+        let Some((from, data, _held)) = next else {
+            return;
+        };
         tokio::task::block_in_place(|| clustered.execute(from, &data));
     }
 }

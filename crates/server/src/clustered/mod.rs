@@ -20,18 +20,18 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use ovsdb::Uuid;
 use ovsdb_cluster::file::ClusterFile;
 use ovsdb_cluster::node::{Connections, Node, Settings, StartError};
 use ovsdb_cluster::replica::Place;
 use ovsdb_log::FileSystem;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::executing::Executing;
 use self::flight::Flight;
+use self::leading::PassedOnBy;
 use self::old_leader::OldLeader;
 use self::ordering::Proposed;
 use self::replica::Route;
@@ -45,6 +45,8 @@ use crate::service::Service;
 const SHOW: Duration = Duration::from_millis(100);
 /// So many messages of followers may wait to be executed; what is left out comes again.
 const PASSED_ON: usize = 64;
+/// So many transactions of followers of the old kind may be under way: each has one.
+const COMMANDS: usize = 64;
 
 /// A clustered database.
 pub struct Clustered {
@@ -57,13 +59,15 @@ pub struct Clustered {
     node: OnceLock<Arc<Node>>,
     flight: Mutex<Flight>,
     proposals: mpsc::UnboundedSender<Proposed>,
-    passed_on: mpsc::Sender<(Uuid, Bytes)>,
+    passed_on: mpsc::Sender<PassedOnBy>,
     /// The last applied entry.
     applied: AtomicU64,
     place: watch::Sender<Place>,
     /// The term in which the log has refused something: this server does not lead in it any more.
     refused: AtomicU64,
     refusal: Notify,
+    /// The latest term of which an entry was applied.
+    settled: AtomicU64,
     /// The term in which the database executes transactions, once it knows; 0 while it does not.
     led: AtomicU64,
     /// What the database was last told to do.
@@ -74,6 +78,8 @@ pub struct Clustered {
     to_send: Notify,
     executing: Mutex<Executing>,
     to_answer: Notify,
+    /// Held for each transaction of a follower of the old kind.
+    commands: Arc<Semaphore>,
     old_leader: OldLeader,
     stop: CancellationToken,
 }
@@ -114,6 +120,7 @@ impl Clustered {
             place: watch::Sender::new(Place::default()),
             refused: AtomicU64::new(0),
             refusal: Notify::new(),
+            settled: AtomicU64::new(0),
             led: AtomicU64::new(0),
             route: Mutex::default(),
             leader: Mutex::default(),
@@ -121,6 +128,7 @@ impl Clustered {
             to_send: Notify::new(),
             executing: Mutex::default(),
             to_answer: Notify::new(),
+            commands: Arc::new(Semaphore::new(COMMANDS)),
             old_leader: OldLeader::default(),
             stop: CancellationToken::new(),
         });
@@ -167,7 +175,7 @@ impl Clustered {
     /// once, and not wait for this one.
     fn end_work(&self) {
         let items = self.flight.lock().take_all();
-        ordering::lose(items, Loss::Unknown);
+        self.lose(items, Loss::Unknown);
         if let Some(database) = self.database.get() {
             database.end_work();
         }

@@ -5,7 +5,7 @@
 //! number of times: the next transaction in the log behind that version is either this one, or
 //! this one never will be.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ovsdb::Uuid;
@@ -39,7 +39,7 @@ impl Attempt {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
+    queue: BTreeMap<u64, Job>,
     attempt: Option<Attempt>,
     /// Somebody works on the queue.
     working: bool,
@@ -60,14 +60,18 @@ enum Next {
 
 impl OldLeader {
     pub(super) fn push(&self, clustered: &Clustered, job: Job) {
-        self.0.lock().queue.push_back(job);
+        self.0.lock().queue.insert(job.order, job);
         self.work(clustered);
     }
 
     /// Executes jobs until one has to be sent.
-    fn work(&self, clustered: &Clustered) {
+    pub(super) fn work(&self, clustered: &Clustered) {
         loop {
             if self.0.lock().queue.is_empty() {
+                return;
+            }
+            if clustered.is_open() {
+                // Earlier ones may come back; it is gone on with when that is known.
                 return;
             }
             let leader = *clustered.leader.lock();
@@ -79,7 +83,7 @@ impl OldLeader {
                 if state.working || state.attempt.is_some() {
                     return;
                 }
-                let Some(job) = state.queue.pop_front() else {
+                let Some((_, job)) = state.queue.pop_first() else {
                     return;
                 };
                 state.working = true;
@@ -121,12 +125,12 @@ impl OldLeader {
         }
     }
 
-    fn give_back(&self, clustered: &Clustered) {
+    pub(super) fn give_back(&self, clustered: &Clustered) {
         let queue = std::mem::take(&mut self.0.lock().queue);
         if let Some(database) = clustered.database.get()
             && !queue.is_empty()
         {
-            queue.into_iter().for_each(|job| database.take_back(job));
+            queue.into_values().for_each(|job| database.take_back(job));
             database.resume_work();
         }
     }
@@ -185,7 +189,8 @@ impl OldLeader {
             if attempt.id == newest {
                 attempt.job.answer.done(attempt.results);
             } else {
-                self.0.lock().queue.push_front(attempt.job);
+                let job = attempt.job;
+                self.0.lock().queue.insert(job.order, job);
             }
         }
     }
@@ -194,7 +199,8 @@ impl OldLeader {
     pub(super) fn end(&self) {
         let mut state = self.0.lock();
         let attempt = state.attempt.take().map(|attempt| attempt.job);
-        let jobs: Vec<Job> = attempt.into_iter().chain(state.queue.drain(..)).collect();
+        let queue = std::mem::take(&mut state.queue).into_values();
+        let jobs: Vec<Job> = attempt.into_iter().chain(queue).collect();
         drop(state);
         jobs.into_iter().for_each(|job| job.answer.unknown());
     }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::Clustered;
 use super::flight::{Item, Pushed};
 use crate::database::Job;
+use crate::locks::SessionId;
 use crate::ordering::{Done, Loss, Ordering, Proposal};
 
 /// What is to be proposed.
@@ -81,12 +82,24 @@ impl Clustered {
         // Before the jobs go back: they must not be executed on the same head again.
         self.refused.fetch_max(term, AtomicOrdering::AcqRel);
         let items = self.flight.lock().refused(term, id);
-        lose(items, Loss::NotKept);
+        self.lose(items, Loss::NotKept);
         self.refusal.notify_one();
     }
 }
 
-pub(super) fn lose(items: Vec<Item>, loss: Loss) {
+impl Clustered {
+    /// Tells those who have proposed what was in flight that it is lost.
+    pub(super) fn lose(&self, items: Vec<Item>, loss: Loss) {
+        let count = items.len();
+        if count > 0 {
+            lose(items, loss);
+            self.flight.lock().told_losses(count);
+            self.to_send.notify_one();
+        }
+    }
+}
+
+fn lose(items: Vec<Item>, loss: Loss) {
     for item in items {
         if let Some(lost) = item.lost {
             lost(loss);
@@ -164,6 +177,10 @@ impl Ordering for Arc<Clustered> {
 
     fn is_over(&self, term: u64) -> bool {
         self.flight.lock().is_over(term)
+    }
+
+    fn has_passed_on(&self, session: SessionId) -> bool {
+        self.waiting.lock().has_session(session)
     }
 
     fn pass_on(&self, job: Job) {

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering as AtomicOrdering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ovsdb::{Error, Uuid};
 use ovsdb_cluster::contents::{self, Applied, Contents};
 use ovsdb_cluster::entry::{Entry, Index, Payload, ServerId};
 use ovsdb_cluster::replica::{Place, Replica};
 use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, Own};
+use ovsdb_cluster::wire::stream::Held;
 use ovsdb_engine::Version;
 
-use super::ordering::lose;
 use super::passing::{ANSWERS, TRANSACTIONS};
 use super::waiting::End;
 use super::{Clustered, SHOW};
+use crate::database::Database;
 use crate::ordering::Loss;
 use crate::server_database::{Model, Status};
+
+/// How soon it is looked again whether all was told that is just being told.
+const TELLING: Duration = Duration::from_millis(1);
 
 impl Replica for Clustered {
     fn apply(&self, entries: &[Entry]) -> Result<(), Error> {
@@ -48,7 +52,7 @@ impl Replica for Clustered {
             None => self.offer(version),
             Some(database) => {
                 let items = self.flight.lock().take_all();
-                lose(items, Loss::Unknown);
+                self.lose(items, Loss::Unknown);
                 if database.replace_foreign(version) {
                     let version = &database.committed().version;
                     self.service.schema_changed(version.schema().clone());
@@ -73,9 +77,9 @@ impl Replica for Clustered {
         self.place.send_replace(place.clone());
     }
 
-    fn received(&self, from: ServerId, message: Own) {
+    fn received(&self, from: ServerId, message: Own, held: Held) {
         match &*message.kind {
-            TRANSACTIONS => self.receive_transactions(from, message.data),
+            TRANSACTIONS => self.receive_transactions(from, message.data, held),
             ANSWERS => self.receive_answers(from, &message.data),
             other => tracing::debug!("{}: {from} sends {other}, which is not known", self.name),
         }
@@ -147,13 +151,18 @@ impl Clustered {
     fn term_applied(&self, term: u64) {
         let items = self.flight.lock().term_over(term);
         let lost = !items.is_empty();
-        lose(items, Loss::NotKept);
+        self.lose(items, Loss::NotKept);
         let ends = self.waiting.lock().term_over(term);
         if (lost || !ends.is_empty())
             && let Some(database) = self.database.get()
         {
             self.end_all(ends);
             database.resume_work();
+        }
+        if self.settled.swap(term, AtomicOrdering::AcqRel) < term {
+            // What came later has waited for this.
+            self.to_send.notify_one();
+            self.old_leader.work(self);
         }
     }
 
@@ -267,7 +276,10 @@ impl Clustered {
         };
         if self.route.lock().replace(route) != Some(route) {
             match route {
-                Route::Lead(term) => database.lead(term),
+                Route::Lead(term) => {
+                    self.gather(database);
+                    database.lead(term);
+                }
                 Route::Follow => database.follow(),
                 Route::StandBy => database.stand_by(),
             }
@@ -288,6 +300,20 @@ impl Clustered {
             self.to_send.notify_one();
         }
         self.old_leader.send_again(self);
+    }
+
+    /// Gets everything back that was to go elsewhere, before anything that came later is executed
+    /// here.
+    fn gather(&self, database: &Database) {
+        // From here on nothing is passed on.
+        database.stand_by();
+        while !self.flight.lock().all_told() {
+            // Somebody is just doing it.
+            std::thread::sleep(TELLING);
+        }
+        let ends = self.waiting.lock().take_unsent();
+        self.end_all(ends);
+        self.old_leader.give_back(self);
     }
 
     /// A member of our own kind.

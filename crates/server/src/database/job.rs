@@ -22,6 +22,9 @@ pub struct JobKey {
 pub struct Job {
     /// By what it can be tried again or forgotten.
     pub key: JobKey,
+    /// Its place among all jobs of the database, which [`Database::submit`](super::Database::submit)
+    /// gives it: wherever it comes back from, it goes before those that came later.
+    pub order: u64,
     /// What to execute, parsed against the committed version's schema.
     pub transaction: Transaction,
     /// Only reads are allowed.
@@ -69,4 +72,9 @@ pub trait Answer: Send + Sync {
 
     /// Nobody here knows whether the job was executed. Who asked has to find out.
     fn unknown(&self);
+
+    /// Who asked was told of an unknown outcome, and looks anew: nothing more is executed for it.
+    fn is_over(&self) -> bool {
+        false
+    }
 }

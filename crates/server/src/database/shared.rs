@@ -222,7 +222,9 @@ impl Database {
         let mut locks = job.transaction.asserted_locks();
         let misses_lock = locks.any(|lock| !(job.owns_lock)(lock));
         drop(locks);
-        if !misses_lock && !job.transaction.may_block() {
+        // Where an earlier one of its session is on its way, this server's contents are too old for it.
+        let is_behind = self.ordering.has_passed_on(job.key.session);
+        if !misses_lock && (is_behind || !job.transaction.may_block()) {
             return self.ordering.pass_on(job);
         }
         match job.execute(&writer.head) {
@@ -252,7 +254,7 @@ impl Database {
 
     /// A job that was not executed, or in vain, is executed again before all that came later.
     pub fn take_back(&self, job: Job) {
-        self.returned.lock().push_back(job);
+        self.returned.lock().insert(job.order, job);
     }
 
     /// Works on what was taken back, if it can be executed now.

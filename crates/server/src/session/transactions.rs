@@ -234,6 +234,7 @@ impl Session {
                 Bytes::new()
             },
             id: None,
+            order: 0,
             passed_on_in: None,
         };
         // With more requests under way it is better to go on, and have them committed together.

@@ -138,6 +138,7 @@ impl Member {
             answer: Arc::new(Tell(parking_lot::Mutex::new(Some(sender)))),
             text: text.into(),
             id: None,
+            order: 0,
             passed_on_in: None,
         });
         Reply(receiver)

@@ -212,6 +212,7 @@ fn submit(database: &Database, answers: &Arc<Answers>, n: u32) {
         answer: answers.clone(),
         text: bytes::Bytes::new(),
         id: None,
+        order: 0,
         passed_on_in: None,
     });
 }

@@ -53,9 +53,9 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 fn take(shared: &Arc<Shared>, stream: TcpStream, from: SocketAddr) {
-    let most = shared.settings.max_accepted;
-    if shared.accepted() >= most {
-        if shared.may_log() {
+    if !shared.make_room() {
+        if shared.may_log_traffic() {
+            let most = shared.settings.max_accepted;
             tracing::warn!(
                 db = shared.db(),
                 "raft: {from} is hung up on: {most} callers are enough"

@@ -83,7 +83,7 @@ async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool 
         address: address.clone(),
         dialled: true,
     };
-    if shared.may_log() {
+    if shared.may_log_traffic() {
         tracing::info!(db = shared.db(), "raft: {address}: connected");
     }
     let running = Running::new(shared.clone(), id, outbox, true);

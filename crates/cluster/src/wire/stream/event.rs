@@ -1,5 +1,6 @@
 //! What happens on the connections.
 
+use super::budget::Held;
 use super::identity::Refusal;
 use crate::entry::ServerId;
 use crate::wire::Message;
@@ -30,6 +31,8 @@ pub enum Event {
         link: LinkId,
         /// The message; its head says from whom.
         message: Message,
+        /// To be kept as long as the message is.
+        held: Held,
     },
     /// A connection is gone, and with it what was queued on it or under way. Where the peer's
     /// process ended, this comes at once, and no connection remains.

@@ -31,6 +31,9 @@ pub enum Refusal {
     /// Its message is longer than it may be.
     #[error("sends a message of more than {0} bytes")]
     TooLong(usize),
+    /// It sends more than there is room for: so many bytes for it and others like it together.
+    #[error("sends more than there is room for, {0} bytes")]
+    NoRoom(usize),
     /// It called and said nothing in time.
     #[error("says nothing")]
     SaysNothing,

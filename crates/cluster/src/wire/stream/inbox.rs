@@ -1,11 +1,9 @@
 //! Framing: a peer's bytes, cut into messages without rescanning.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use bytes::{Bytes, BytesMut};
 use ovsdb::json::{Document, Scanner};
 
+use super::budget::{Budget, Held, Share};
 use super::identity::Refusal;
 
 /// Longer messages are cut out of the buffer, shorter ones copied: log entries that are kept
@@ -13,42 +11,39 @@ use super::identity::Refusal;
 const COPY: usize = 16 << 10;
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
-/// What each connection may hold without asking the budget.
+/// What each connection may hold of an unfinished message without asking the budget.
 const FREE: usize = 1 << 20;
-
-/// What all connections together may hold of unfinished messages, and how much of it is used.
-#[derive(Debug, Clone)]
-pub(super) struct Budget {
-    used: Arc<AtomicUsize>,
-    most: usize,
-}
-
-impl Budget {
-    pub(super) fn new(most: usize) -> Self {
-        Budget {
-            used: Arc::default(),
-            most,
-        }
-    }
-}
 
 /// Bytes received and not yet handled.
 #[derive(Debug)]
 pub(super) struct Inbox {
     bytes: BytesMut,
     scanner: Scanner,
-    budget: Budget,
-    /// What of the budget is ours.
-    share: usize,
+    /// What of a budget the unfinished message takes.
+    share: Option<Share>,
+}
+
+/// How much a message may take, and of what.
+pub(super) struct Room<'a> {
+    /// The longest text, in bytes.
+    pub(super) longest: usize,
+    /// What its text and the index of its values count in.
+    pub(super) budget: &'a Budget,
+}
+
+/// A message that is all there.
+pub(super) struct Framed {
+    pub(super) text: Bytes,
+    pub(super) document: Document<Bytes>,
+    pub(super) held: Held,
 }
 
 impl Inbox {
-    pub(super) fn new(budget: Budget) -> Self {
+    pub(super) fn new() -> Self {
         Inbox {
             bytes: BytesMut::new(),
             scanner: Scanner::new(),
-            budget,
-            share: 0,
+            share: None,
         }
     }
 
@@ -64,25 +59,40 @@ impl Inbox {
     }
 
     /// The next message, if all of it is there.
-    pub(super) fn next(
-        &mut self,
-        max: usize,
-    ) -> Result<Option<(Bytes, Document<Bytes>)>, Box<Refusal>> {
+    pub(super) fn next(&mut self, room: &Room<'_>) -> Result<Option<Framed>, Box<Refusal>> {
         let end = self
             .scanner
             .scan(&self.bytes)
             .map_err(|error| Refusal::NotJson(error.to_string()))?;
         let length = end.unwrap_or(self.bytes.len());
-        if length > max || !self.reserve(length) {
-            return Err(Refusal::TooLong(max).into());
+        if length > room.longest {
+            return Err(Refusal::TooLong(room.longest).into());
+        }
+        let memory = length + self.scanner.memory();
+        let no_room = || Box::new(Refusal::NoRoom(room.budget.most()));
+        if !self.reserve(memory.saturating_sub(FREE), room.budget) {
+            return Err(no_room());
         }
         if end.is_none() {
             return Ok(None);
         }
+        let mut held = Held::default();
+        let share = self.share.take();
+        if length >= COPY {
+            let mut share = share.unwrap_or_else(|| room.budget.share());
+            // The index goes, but what is made of the message takes as much.
+            if !share.set(memory) {
+                return Err(no_room());
+            }
+            held = Held::new(share);
+        }
         let text = self.cut(length);
-        self.reserve(0);
         let document = Document::from_scanned(&mut self.scanner, text.clone());
-        Ok(document.map(|document| (text, document)))
+        Ok(document.map(|document| Framed {
+            text,
+            document,
+            held,
+        }))
     }
 
     fn cut(&mut self, length: usize) -> Bytes {
@@ -97,25 +107,15 @@ impl Inbox {
         text.freeze()
     }
 
-    /// Takes from the budget, or gives back to it, for a message of this length.
-    fn reserve(&mut self, length: usize) -> bool {
-        let wanted = length.saturating_sub(FREE);
-        if wanted > self.share {
-            let more = wanted - self.share;
-            let used = self.budget.used.fetch_add(more, Ordering::Relaxed);
-            self.share = wanted;
-            return used + more <= self.budget.most;
+    /// Takes so much of the budget for the unfinished message; false if it does not have it.
+    fn reserve(&mut self, wanted: usize, budget: &Budget) -> bool {
+        if wanted == 0 {
+            self.share = None;
+            return true;
         }
-        let less = self.share - wanted;
-        self.budget.used.fetch_sub(less, Ordering::Relaxed);
-        self.share = wanted;
-        true
-    }
-}
-
-impl Drop for Inbox {
-    fn drop(&mut self) {
-        self.reserve(0);
+        let share = self.share.take().filter(|share| share.is_of(budget));
+        let share = self.share.insert(share.unwrap_or_else(|| budget.share()));
+        share.set(wanted)
     }
 }
 
@@ -127,17 +127,27 @@ mod tests {
         inbox.space().extend_from_slice(bytes);
     }
 
+    fn next(
+        inbox: &mut Inbox,
+        longest: usize,
+        budget: &Budget,
+    ) -> Result<Option<Framed>, Box<Refusal>> {
+        inbox.next(&Room { longest, budget })
+    }
+
     #[test]
     fn messages_are_cut_at_any_byte() {
         let long = format!("[\"{}\"]", "x".repeat(COPY));
         let stream = format!("{{\"a\":1}}\n[2]{long} {{}}");
+        let budget = Budget::new(1 << 20);
         for step in [1, 3, 7, 1000, stream.len()] {
-            let mut inbox = Inbox::new(Budget::new(0));
+            let mut inbox = Inbox::new();
             let mut texts = Vec::new();
             for bytes in stream.as_bytes().chunks(step) {
                 push(&mut inbox, bytes);
-                while let Some((text, _)) = inbox.next(1 << 20).expect("JSON") {
-                    texts.push(String::from_utf8_lossy(text.trim_ascii()).into_owned());
+                while let Some(framed) = next(&mut inbox, 1 << 20, &budget).expect("JSON") {
+                    let text = framed.text.trim_ascii();
+                    texts.push(String::from_utf8_lossy(text).into_owned());
                 }
             }
             assert_eq!(texts, ["{\"a\":1}", "[2]", &long, "{}"], "{step}");
@@ -147,30 +157,47 @@ mod tests {
 
     #[test]
     fn what_is_too_long_or_no_json_is_refused() {
-        let mut inbox = Inbox::new(Budget::new(0));
-        push(&mut inbox, &[b' '; 100]);
-        assert_eq!(inbox.next(99).err().map(|r| *r), Some(Refusal::TooLong(99)));
-        let mut inbox = Inbox::new(Budget::new(0));
-        push(&mut inbox, b"GET / HTTP/1.1\r\n\r\n");
-        assert!(matches!(
-            inbox.next(99).err().map(|r| *r),
-            Some(Refusal::NotJson(_))
-        ));
+        let budget = Budget::new(0);
+        let mut refused = |bytes: &[u8]| {
+            let mut inbox = Inbox::new();
+            push(&mut inbox, bytes);
+            next(&mut inbox, 99, &budget).err().map(|refusal| *refusal)
+        };
+        assert_eq!(refused(&[b' '; 100]), Some(Refusal::TooLong(99)));
+        let page = refused(b"GET / HTTP/1.1\r\n\r\n");
+        assert!(matches!(page, Some(Refusal::NotJson(_))));
     }
 
     #[test]
     fn connections_share_a_budget() {
-        let budget = Budget::new(100);
-        let part = vec![b' '; FREE + 60];
-        let mut one = Inbox::new(budget.clone());
+        let budget = Budget::new(FREE + 100);
+        let mut part = vec![b' '; FREE + 60];
+        part[0] = b'[';
+        let mut one = Inbox::new();
         push(&mut one, &part);
-        assert!(one.next(usize::MAX).is_ok());
-        let mut two = Inbox::new(budget.clone());
-        push(&mut two, &part);
-        assert!(two.next(usize::MAX).is_err());
+        assert!(next(&mut one, usize::MAX, &budget).is_ok());
+        let mut two = Inbox::new();
+        push(&mut two, &[&part[..], &part[1..]].concat());
+        let refused = next(&mut two, usize::MAX, &budget);
+        assert_eq!(refused.err().map(|r| *r), Some(Refusal::NoRoom(FREE + 100)));
         drop(two);
-        push(&mut one, b"[]");
-        assert!(one.next(usize::MAX).expect("JSON").is_some());
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+        push(&mut one, b"]");
+        let framed = next(&mut one, usize::MAX, &budget).expect("room");
+        // Until it is handled.
+        assert!(budget.used() > FREE);
+        drop(framed);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn the_index_of_many_values_counts() {
+        let budget = Budget::new(FREE);
+        let mut inbox = Inbox::new();
+        push(&mut inbox, b"[");
+        let refused = (0..FREE / 1000).find(|_| {
+            push(&mut inbox, &b"1,".repeat(500));
+            next(&mut inbox, usize::MAX, &budget).is_err()
+        });
+        assert!(refused.is_some_and(|thousands| thousands < FREE / 5000));
     }
 }

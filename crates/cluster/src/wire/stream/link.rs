@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use ovsdb::json::Document;
+use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::budget::Held;
 use super::event::{Closed, Event, LinkId};
 use super::identity::Refusal;
-use super::inbox::Inbox;
+use super::inbox::{Framed, Inbox, Room};
 use super::outbox::{Kind, Outbox};
-use super::table::Shared;
+use super::table::{Accepted, Shared};
 use crate::entry::ServerId;
 use crate::wire::Message;
 use crate::wire::frame::{Frame, FrameWriter, Outgoing};
@@ -35,6 +35,8 @@ pub(super) struct Running {
     activity: Activity,
     /// It is known who is there. A dialled one was chosen by us.
     trusted: AtomicBool,
+    /// It is a member, or was dialled.
+    known: AtomicBool,
     /// A caller's [`Event::Connected`] is out.
     connected: AtomicBool,
     /// There was a right message.
@@ -86,6 +88,7 @@ impl Running {
                 holding: AtomicBool::new(false),
             },
             trusted: AtomicBool::new(dialled),
+            known: AtomicBool::new(dialled),
             connected: AtomicBool::new(dialled),
             useful: AtomicBool::new(false),
         }
@@ -125,7 +128,7 @@ impl Running {
     }
 
     async fn read(&self, mut read: impl AsyncRead + Unpin) -> Closed {
-        let mut inbox = Inbox::new(self.shared.budget.clone());
+        let mut inbox = Inbox::new();
         loop {
             match read.read_buf(inbox.space()).await {
                 Ok(0) if inbox.has_part() => {
@@ -145,30 +148,45 @@ impl Running {
 
     async fn handle_all(&self, inbox: &mut Inbox) -> Result<(), Closed> {
         loop {
-            let settings = &self.shared.settings;
-            let max = match self.trusted.load(Ordering::Relaxed) {
-                true => settings.max_message,
-                false => settings.max_first_message,
-            };
-            match inbox.next(max) {
+            match inbox.next(&self.room()) {
                 Ok(None) => return Ok(()),
-                Ok(Some((text, document))) => self.handle(&text, &document).await?,
+                Ok(Some(framed)) => self.handle(framed).await?,
                 Err(refusal) => return Err(Closed::Refused(refusal)),
             }
         }
     }
 
-    async fn handle(&self, text: &Bytes, document: &Document<Bytes>) -> Result<(), Closed> {
+    /// What a message on this connection may take.
+    fn room(&self) -> Room<'_> {
+        let settings = &self.shared.settings;
+        Room {
+            longest: match self.trusted.load(Ordering::Relaxed) {
+                true => settings.max_message,
+                false => settings.max_first_message,
+            },
+            budget: match self.known.load(Ordering::Relaxed) {
+                true => &self.shared.of_members,
+                false => &self.shared.of_strangers,
+            },
+        }
+    }
+
+    async fn handle(&self, framed: Framed) -> Result<(), Closed> {
         use ovsdb::message::Message as Rpc;
+        let Framed {
+            text,
+            document,
+            held,
+        } = framed;
         let wrong = |error: String| Closed::Refused(Refusal::NotAMessage(error).into());
         match Rpc::parse(document.root()).map_err(wrong)? {
             Rpc::Notification { method, params } => {
                 let message =
-                    Message::from_notification(&method, params, text).map_err(|error| {
+                    Message::from_notification(&method, params, &text).map_err(|error| {
                         let method: String = method.chars().take(40).collect();
                         wrong(format!("{}: {error}", method.escape_debug()))
                     })?;
-                self.receive(message).await
+                self.receive(message, held).await
             }
             Rpc::Request { method, params, id } if method == "echo" => {
                 let reply = echo_reply(params.source(), id.source());
@@ -183,17 +201,20 @@ impl Running {
         }
     }
 
-    async fn receive(&self, message: Message) -> Result<(), Closed> {
-        let caller = self
+    async fn receive(&self, message: Message, held: Held) -> Result<(), Closed> {
+        let Accepted { known, caller } = self
             .shared
             .accept_message(self.id, &message)
             .map_err(Closed::Refused)?;
         self.trusted.store(true, Ordering::Relaxed);
+        if known {
+            self.known.store(true, Ordering::Relaxed);
+        }
         self.useful.store(true, Ordering::Relaxed);
         if let Some(address) = caller {
             self.connected.store(true, Ordering::Relaxed);
             let from = message.head.from;
-            if self.shared.may_log() {
+            if self.shared.may_log_traffic() {
                 tracing::info!(
                     db = self.shared.db(),
                     "raft: server {from} calls from {address}"
@@ -210,7 +231,12 @@ impl Running {
             }
         }
         let link = self.id;
-        match self.shared.tell(Event::Received { link, message }).await {
+        let received = Event::Received {
+            link,
+            message,
+            held,
+        };
+        match self.shared.tell(received).await {
             true => Ok(()),
             false => Err(Closed::ByUs),
         }
@@ -296,13 +322,16 @@ impl Running {
             Some(server) => format!("server {server} ({address})"),
             None => address.to_owned(),
         };
-        if *why == Closed::ByUs {
-            tracing::debug!(db, "raft: {who}: {why}");
-        } else if self.shared.may_log() {
-            match why {
-                Closed::Refused(_) => tracing::warn!(db, "raft: {who} {why}: connection closed"),
-                _ => tracing::info!(db, "raft: connection with {who} is gone: {why}"),
+        match why {
+            Closed::ByUs => tracing::debug!(db, "raft: {who}: {why}"),
+            Closed::Refused(_) if self.shared.may_log() => {
+                tracing::warn!(db, "raft: {who} {why}: connection closed");
             }
+            Closed::Refused(_) => {}
+            _ if self.shared.may_log_traffic() => {
+                tracing::info!(db, "raft: connection with {who} is gone: {why}");
+            }
+            _ => {}
         }
     }
 }

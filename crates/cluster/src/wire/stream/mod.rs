@@ -11,6 +11,7 @@
 
 mod accept;
 mod backoff;
+mod budget;
 mod dial;
 mod event;
 mod identity;
@@ -22,6 +23,7 @@ mod peers;
 mod settings;
 mod table;
 
+pub use budget::Held;
 pub use event::{Closed, Event, LinkId};
 pub use identity::{Local, Refusal};
 pub use log_limit::LogLimit;

@@ -217,6 +217,29 @@ impl Peers {
         state.link_for(server, Kind::Other).is_some()
     }
 
+    /// True if it is one of the members that were named last.
+    pub fn is_member(&self, server: ServerId) -> bool {
+        self.shared.state.lock().is_member(server)
+    }
+
+    /// Whether a line that a stranger can cause may be written to the log.
+    pub fn may_log(&self) -> bool {
+        self.shared.may_log()
+    }
+
+    /// True if this address is dialled.
+    pub fn dials(&self, address: &str) -> bool {
+        let address = address.parse::<Address>();
+        let state = self.shared.state.lock();
+        address.is_ok_and(|address| state.targets.contains_key(&address))
+    }
+
+    /// True if this side has made the connection.
+    pub fn is_dialled(&self, link: LinkId) -> bool {
+        let state = self.shared.state.lock();
+        state.link(link).is_some_and(|link| link.dialled)
+    }
+
     /// All connections, oldest first.
     pub fn links(&self) -> Vec<LinkStatus> {
         let state = self.shared.state.lock();

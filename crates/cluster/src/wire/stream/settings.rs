@@ -5,15 +5,17 @@ use std::time::Duration;
 /// Bounds and times of all connections. The defaults suit a database of up to 2 GiB.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The largest message, and the most that all connections together may hold of unfinished
-    /// ones. A snapshot is one message. While it is read, its index takes another 24 bytes for
-    /// each JSON value in it.
+    /// The largest message, and the most memory that all that the members send may take until it is
+    /// handled. A snapshot is one message. An index of a message takes another 24 bytes for each
+    /// JSON value in it.
     pub max_message: usize,
+    /// The same for all callers together that are no members, as far as this one knows.
+    pub max_of_strangers: usize,
     /// The largest first message of somebody who calls: who it is is not known yet.
     pub max_first_message: usize,
     /// How long a caller may take for it.
     pub first_message: Duration,
-    /// How many callers there may be at once.
+    /// How many callers there may be at once. Then the oldest goes that is no member.
     pub max_accepted: usize,
     /// How many messages may wait for one connection.
     pub max_queued_messages: usize,
@@ -37,6 +39,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_message: 2 << 30,
+            max_of_strangers: 256 << 20,
             max_first_message: 64 << 10,
             first_message: Duration::from_secs(10),
             max_accepted: 64,

@@ -10,9 +10,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::budget::Budget;
 use super::event::{Event, LinkId};
 use super::identity::{Local, Refusal, judge};
-use super::inbox::Budget;
 use super::log_limit::LogLimit;
 use super::outbox::{Kind, Outbox};
 use super::settings::Settings;
@@ -29,8 +29,12 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) state: Mutex<State>,
-    pub(super) budget: Budget,
+    /// Of what members send, and those that were dialled.
+    pub(super) of_members: Budget,
+    pub(super) of_strangers: Budget,
     log_limit: LogLimit,
+    /// Connections that come and go do not hide what was wrong with others.
+    traffic_limit: LogLimit,
     /// In milliseconds.
     probe: AtomicU64,
     pub(super) stop: CancellationToken,
@@ -76,6 +80,14 @@ pub(super) struct Link {
     greeted: bool,
 }
 
+/// What is known of a message's sender.
+pub(super) struct Accepted {
+    /// It is a member.
+    pub(super) known: bool,
+    /// A caller's address, with its first message, which says who it is.
+    pub(super) caller: Option<String>,
+}
+
 impl Shared {
     pub(super) fn new(local: Local, settings: Settings, events: mpsc::Sender<Event>) -> Self {
         Shared {
@@ -86,8 +98,10 @@ impl Shared {
                 links: BTreeMap::new(),
                 last_link: 0,
             }),
-            budget: Budget::new(settings.max_message),
+            of_members: Budget::new(settings.max_message),
+            of_strangers: Budget::new(settings.max_of_strangers),
             log_limit: LogLimit::new(),
+            traffic_limit: LogLimit::new(),
             probe: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -115,7 +129,16 @@ impl Shared {
 
     /// Whether a line that a stranger can cause may be written.
     pub(super) fn may_log(&self) -> bool {
-        match self.log_limit.allow() {
+        self.may_log_in(&self.log_limit)
+    }
+
+    /// The same for connections that come and go.
+    pub(super) fn may_log_traffic(&self) -> bool {
+        self.may_log_in(&self.traffic_limit)
+    }
+
+    fn may_log_in(&self, limit: &LogLimit) -> bool {
+        match limit.allow() {
             None => false,
             Some(0) => true,
             Some(others) => {
@@ -171,19 +194,33 @@ impl Shared {
         (server, remaining)
     }
 
-    /// How many connections others made.
-    pub(super) fn accepted(&self) -> usize {
+    /// Makes room for another caller: the oldest one that is no member goes. False if there is no
+    /// room.
+    pub(super) fn make_room(&self) -> bool {
+        let most = self.settings.max_accepted;
         let state = self.state.lock();
-        state.links.values().filter(|link| !link.dialled).count()
+        let callers = || state.links.values().filter(|link| !link.dialled);
+        let staying = callers().filter(|link| !link.stop.is_cancelled());
+        if staying.count() < most {
+            return true;
+        }
+        let known = |link: &Link| {
+            link.server
+                .is_some_and(|id| state.members.contains_key(&id))
+        };
+        let oldest = callers().find(|link| !link.stop.is_cancelled() && !known(link));
+        let Some(oldest) = oldest else { return false };
+        oldest.stop.cancel();
+        // Those that are told to go take a moment.
+        callers().count() < 2 * most
     }
 
-    /// Judges a message and notes what it says about who is there. Gives a caller's address with
-    /// the first one, which says who it is.
+    /// Judges a message and notes what it says about who is there.
     pub(super) fn accept_message(
         &self,
         id: LinkId,
         message: &Message,
-    ) -> Result<Option<String>, Box<Refusal>> {
+    ) -> Result<Accepted, Box<Refusal>> {
         let mut state = self.state.lock();
         let State {
             local,
@@ -192,8 +229,13 @@ impl Shared {
             targets,
             ..
         } = &mut *state;
+        let known = members.contains_key(&message.head.from);
+        let mut accepted = Accepted {
+            known,
+            caller: None,
+        };
         let Some(link) = links.get_mut(&id) else {
-            return Ok(None);
+            return Ok(accepted);
         };
         judge(local, members, link.server, message)?;
         if matches!(
@@ -204,11 +246,8 @@ impl Shared {
             link.announcement = comment.and_then(Announcement::parse);
         }
         let server = message.head.from;
-        if link.server.replace(server).is_some() {
-            return Ok(None);
-        }
-        if link.dialled {
-            return Ok(None);
+        if link.server.replace(server).is_some() || link.dialled {
+            return Ok(accepted);
         }
         link.greet(local);
         let address = link.address.clone();
@@ -222,7 +261,8 @@ impl Shared {
         if called.len() > SAME_CALLER {
             called[0].stop.cancel();
         }
-        Ok(Some(address))
+        accepted.caller = Some(address);
+        Ok(accepted)
     }
 }
 
@@ -240,6 +280,11 @@ impl State {
         self.links_of(server)
             .max_by_key(|(id, link)| (link.dialled == prefers_dialled, **id))
             .map(|(id, link)| (*id, link))
+    }
+
+    /// A member, or who should be.
+    pub(super) fn is_member(&self, server: ServerId) -> bool {
+        self.members.contains_key(&server)
     }
 
     pub(super) fn link(&self, id: LinkId) -> Option<&Link> {
