@@ -41,7 +41,7 @@ SOAK_SECONDS ?= 14400
 
 # A hundred schemas after the other, from a new seed on; the seed that shows a difference is
 # printed with the shortest story that was found, and ends it. Between them, ten minutes of random
-# faults upon a cluster under writers and monitors.
+# faults upon a cluster under writers and monitors, and a large snapshot.
 soak: packages
 	$(CARGO) build --release -p ovn-ic-db
 	@end=$$(($$(date +%s) + $(SOAK_SECONDS))); seed=$$(date +%s); \
@@ -51,6 +51,9 @@ soak: packages
 			|| exit 1; \
 		CLUSTER_SEED=$$seed CLUSTER_SOAK_SECONDS=600 \
 			$(CARGO) test --release -p ovn-ic-db-tests --test cluster_soak -- --nocapture \
+			|| exit 1; \
+		CLUSTER_SNAPSHOT_MB=400 \
+			$(CARGO) test --release -p ovn-ic-db-tests --test cluster_snapshot -- --nocapture \
 			|| exit 1; \
 		seed=$$((seed + 100)); \
 	done

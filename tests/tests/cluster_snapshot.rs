@@ -1,6 +1,8 @@
-//! A large snapshot goes to a node that has lost its disk, beside everything else: no change of
-//! leader, and clients of the others hardly notice. `CLUSTER_SNAPSHOT_MB` says how large.
+//! A large snapshot goes to a node that has lost its disk, and a large transaction through a
+//! follower, beside everything else: no change of leader, and clients hardly notice the one and are
+//! served through the other. `CLUSTER_SNAPSHOT_MB` says how large the contents are.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +19,8 @@ use serde_json::{Value, json};
 
 const SIDE: Side = Side::Southbound;
 const USUAL_MB: usize = 100;
+/// The text of a large transaction.
+const LARGE_MB: usize = 60;
 /// What a row has, and how many go in one transaction.
 const ROW: usize = 4 << 10;
 const ROWS: usize = 250;
@@ -38,20 +42,23 @@ fn connect(socket: &PathBuf) -> Result<Client> {
 }
 
 /// Rows of many values, as real ones are.
-fn fill(socket: &PathBuf, megabytes: usize) -> Result<usize> {
-    let mut client = connect(socket)?;
-    let count = (megabytes << 20) / ROW;
+fn inserts(numbers: Range<usize>) -> Vec<Value> {
     let value = "0123456789abcdef".repeat(8);
     let values = (0..ROW / (value.len() + 16)).map(|n| json!([format!("key-{n:04}"), value]));
     let values = json!(["map", values.collect::<Vec<_>>()]);
+    let insert = |number: usize| {
+        json!({"op": "insert", "table": "Datapath_Binding", "row": {
+            "transit_switch": format!("large-{number}"), "tunnel_key": number + 1,
+            "external_ids": values}})
+    };
+    numbers.map(insert).collect()
+}
+
+fn fill(socket: &PathBuf, megabytes: usize) -> Result<usize> {
+    let mut client = connect(socket)?;
+    let count = (megabytes << 20) / ROW;
     for first in (0..count).step_by(ROWS) {
-        let insert = |number: usize| {
-            json!({"op": "insert", "table": "Datapath_Binding", "row": {
-                "transit_switch": format!("large-{number}"), "tunnel_key": number + 1,
-                "external_ids": values}})
-        };
-        let all: Vec<Value> = (first..count.min(first + ROWS)).map(insert).collect();
-        transact(&mut client, &all)?;
+        transact(&mut client, &inserts(first..count.min(first + ROWS)))?;
     }
     Ok(count)
 }
@@ -174,6 +181,47 @@ fn a_large_snapshot_holds_nobody_up() -> Result<()> {
                 "node {number}: an election: {status:?}"
             );
             ensure!(rows(&cluster.node(number).socket(SIDE))? == count);
+        }
+        cluster.wait_until_whole()
+    })
+}
+
+/// As large as a client's request may be, or nearly so.
+#[test]
+fn a_large_transaction_goes_through_a_follower() -> Result<()> {
+    run(&Options::three(Kind::Ours, Wiring::Loopback), |cluster| {
+        let leader = cluster.wait_for_leader(SIDE, |_| true)?;
+        let (follower, other) = ((leader + 1) % 3, (leader + 2) % 3);
+        let socket = |number: usize| cluster.node(number).socket(SIDE);
+        let term = cluster.status(leader, SIDE)?.term;
+        let count = (LARGE_MB << 20) / ROW;
+        let mut client = connect(&socket(follower))?;
+        let params = |operations: Vec<Value>| {
+            let mut params = vec![json!(SIDE.database())];
+            params.extend(operations);
+            Value::Array(params)
+        };
+        let begun = Instant::now();
+        let large = client.request("transact", params(inserts(0..count)))?;
+        // It comes behind the other one, and finds what that has inserted.
+        let update = json!({"op": "update", "table": "Datapath_Binding",
+            "where": [["tunnel_key", "==", count]], "row": {"transit_switch": "last"}});
+        let behind = client.request("transact", params(vec![update]))?;
+        let results = client.reply(&large)?;
+        let results = results["result"].as_array().context("results")?;
+        ensure!(error_in(results).is_none(), "{:?}", results.last());
+        let reply = client.reply(&behind)?;
+        ensure!(reply["result"][0]["count"] == 1, "{reply}");
+        println!("{LARGE_MB} MB in {:?}", begun.elapsed());
+        for number in [leader, follower, other] {
+            wait_for("the rows", PATIENCE, || {
+                Ok((rows(&socket(number))? == count).then_some(()))
+            })?;
+            let status = cluster.status(number, SIDE)?;
+            ensure!(
+                status.term == term,
+                "node {number}: an election: {status:?}"
+            );
         }
         cluster.wait_until_whole()
     })
