@@ -30,9 +30,10 @@ const MOST_NEWCOMERS: usize = 32;
 /// So many of them get their first snapshot at once.
 pub(super) const CATCHING_UP: usize = 4;
 
-/// What a node of our kind says about itself, and what it says when it is to be added.
+/// What a node of our kind says about itself, and what it says when it may be added.
 const STANDING: &str = "standing";
 const JOINING: &str = "joining";
+const MEMBER: &str = "member";
 
 /// Why the members have not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +131,8 @@ impl Inner {
     fn only_looks_around(&self, server: ServerId) -> bool {
         let announced = self.wire.peers.announcement(server);
         let standing = announced.as_ref().and_then(|said| said.fact(STANDING));
-        standing.is_some_and(|standing| standing != JOINING)
+        // With its first contents it counts itself as a member.
+        standing.is_some_and(|standing| standing != JOINING && standing != MEMBER)
     }
 
     async fn add_server(

@@ -84,6 +84,8 @@ impl Founding {
     /// What the others are to be told.
     pub fn report(&self) -> Report {
         let standing = match self.past {
+            // Only who is joining is let in.
+            _ if matches!(self.decision, Decision::Join { .. }) => Standing::Joining,
             Past::Damaged => Standing::Damaged,
             Past::Left => Standing::Left,
             Past::Joining => Standing::Joining,
@@ -117,13 +119,13 @@ impl Founding {
         }
         self.founder = self.choose_founder(now);
         let decision = self.decide(now);
+        let decided = std::mem::replace(&mut self.decision, decision);
+        // It says what has been decided, too.
         let report = self.report();
-        let news = News {
-            decision: (decision != self.decision).then(|| decision.clone()),
+        News {
+            decision: (decided != self.decision).then(|| self.decision.clone()),
             report: (report != before).then_some(report),
-        };
-        self.decision = decision;
-        news
+        }
     }
 
     fn note(&mut self, event: Event, now: Instant) {
