@@ -3,7 +3,7 @@
 //! served through the other. `CLUSTER_SNAPSHOT_MB` says how large the contents are.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -34,7 +34,7 @@ fn transact(client: &mut Client, operations: &[Value]) -> Result<Vec<Value>> {
     Ok(results)
 }
 
-fn connect(socket: &PathBuf) -> Result<Client> {
+fn connect(socket: &Path) -> Result<Client> {
     let mut client = Client::unix(socket)?;
     client.deadline = PATIENCE;
     client.call("set_db_change_aware", json!([true]))?;
@@ -54,7 +54,7 @@ fn inserts(numbers: Range<usize>) -> Vec<Value> {
     numbers.map(insert).collect()
 }
 
-fn fill(socket: &PathBuf, megabytes: usize) -> Result<usize> {
+fn fill(socket: &Path, megabytes: usize) -> Result<usize> {
     let mut client = connect(socket)?;
     let count = (megabytes << 20) / ROW;
     for first in (0..count).step_by(ROWS) {
@@ -63,7 +63,7 @@ fn fill(socket: &PathBuf, megabytes: usize) -> Result<usize> {
     Ok(count)
 }
 
-fn rows(socket: &PathBuf) -> Result<usize> {
+fn rows(socket: &Path) -> Result<usize> {
     let select = json!({"op": "select", "table": "Datapath_Binding", "where": [],
         "columns": ["tunnel_key"]});
     let results = transact(&mut connect(socket)?, &[select])?;

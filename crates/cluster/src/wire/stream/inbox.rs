@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_too_long_or_no_json_is_refused() {
         let budget = Budget::new(0);
-        let mut refused = |bytes: &[u8]| {
+        let refused = |bytes: &[u8]| {
             let mut inbox = Inbox::new();
             push(&mut inbox, bytes);
             next(&mut inbox, 99, &budget).err().map(|refusal| *refusal)
