@@ -150,11 +150,11 @@ fn messages_without_end_are_cut_off() -> Result<()> {
                 Ok(sent)
             })
         };
-        // An index of short values takes much more than they do.
+        // An index of short values takes much more than they do. What the system keeps counts, too.
         let strangers: Vec<_> = (0..8).map(|_| endless(b"1,")).collect();
         for stranger in strangers {
             let sent = stranger.join().expect("no panic")?;
-            ensure!(sent < 30 * MIB, "{sent} bytes were taken");
+            ensure!(sent < 60 * MIB, "{sent} bytes were taken");
         }
         said(cluster, leader, "sends more than there is room for")?;
         let (peak, _) = memory(pid)?;
