@@ -1,8 +1,11 @@
 //! The command line, as it is typed.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::schemas::Side;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -28,6 +31,8 @@ pub enum Command {
     Run(Box<RunFlags>),
     /// Show both databases' servers, with their places in the cluster and what they hold
     Status(StatusFlags),
+    /// Copy the databases of running servers into files
+    Backup(BackupFlags),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -120,6 +125,49 @@ pub struct ServerFlags {
     pub run_dir: Option<OsString>,
 }
 
+/// The flags of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupFlags {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub servers: ServerFlags,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Replace the copies that are in the folder
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Where a cluster has lost its majority: take the newest copy of the servers that answer
+    #[arg(long)]
+    pub without_leader: bool,
+    /// Seconds for finding a server that leads, and for its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Where the copies go; it is made if there is none
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// One of the databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// `OVN_IC_Northbound`
+    Nb,
+    /// `OVN_IC_Southbound`
+    Sb,
+}
+
+impl Only {
+    /// The one, or both.
+    pub fn sides(only: Option<Only>) -> Vec<Side> {
+        match only {
+            Some(Only::Nb) => vec![Side::Northbound],
+            Some(Only::Sb) => vec![Side::Southbound],
+            None => Side::BOTH.to_vec(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +181,7 @@ mod tests {
                 Some(Command::Run(flags)) => flags.nb_port,
                 Some(Command::Status(flags)) => flags.servers.host,
                 Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
+                Some(other) => Some(format!("{other:?}")),
             }
         };
         assert_eq!(port(&["ovn-ic-db"]), None);

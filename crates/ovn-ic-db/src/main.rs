@@ -3,6 +3,7 @@
 //! `settings` and `folders` say what to do and where; `station` is one database's place in the
 //! process, of which `run` opens two and `server_command` one with any databases.
 
+mod backup_command;
 mod backup_copy;
 mod client;
 mod cluster_member;
@@ -16,6 +17,7 @@ mod logging;
 mod membership;
 mod own_contents;
 mod process;
+mod progress;
 mod reporter;
 mod run;
 mod schemas;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
+        Some(Command::Backup(flags)) => backup_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }
