@@ -33,6 +33,11 @@ pub enum Command {
     Status(StatusFlags),
     /// Copy the databases of running servers into files
     Backup(BackupFlags),
+    /// Check OVSDB files of any kind: records, schema, every transaction
+    Check(CheckFlags),
+    /// What a person decides about a cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -146,6 +151,43 @@ pub struct BackupFlags {
     /// Where the copies go; it is made if there is none
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
+}
+
+/// The flags of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckFlags {
+    /// The files; a running server's may be among them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// The subcommands of `cluster`.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make a new cluster of what one server has, where the old cluster's majority is lost for good
+    ///
+    /// No server may run on the files. What is in them stays beside them as FILE.old-cluster-DATE.
+    FoundFrom(FoundFromFlags),
+}
+
+/// The flags of `cluster found-from`.
+#[derive(Debug, Clone, Args)]
+pub struct FoundFromFlags {
+    /// The survivor's database files [default: both of the database folder]
+    #[arg(value_name = "FILE", conflicts_with_all = ["only", "db_dir"])]
+    pub files: Vec<PathBuf>,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Folder of the database files [default: /etc/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub db_dir: Option<OsString>,
+    /// Where the new cluster's first member listens [default: as before]; a standalone file needs it
+    #[arg(long, value_name = "tcp:IP:PORT")]
+    pub local_address: Option<String>,
+    /// Do not ask whether it is meant
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// One of the databases.

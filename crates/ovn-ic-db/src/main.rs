@@ -5,6 +5,7 @@
 
 mod backup_command;
 mod backup_copy;
+mod check_command;
 mod client;
 mod cluster_member;
 mod cluster_schema;
@@ -13,6 +14,7 @@ mod control_commands;
 mod databases;
 mod folders;
 mod founding;
+mod inspection;
 mod logging;
 mod membership;
 mod own_contents;
@@ -27,6 +29,7 @@ mod settings;
 mod station;
 mod status_command;
 mod stop;
+mod survivor_command;
 mod switch_keeper;
 mod takeover;
 mod transit_switches;
@@ -37,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use command_line::{Command, CommandLine, RunFlags};
+use command_line::{ClusterCommand, Command, CommandLine, RunFlags};
 use folders::Folders;
 use logging::Logging;
 use schemas::Side;
@@ -63,6 +66,8 @@ fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
         Some(Command::Backup(flags)) => backup_command::main(&flags),
+        Some(Command::Check(flags)) => check_command::main(&flags),
+        Some(Command::Cluster(ClusterCommand::FoundFrom(flags))) => survivor_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }
