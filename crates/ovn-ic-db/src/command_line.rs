@@ -33,6 +33,10 @@ pub enum Command {
     Status(StatusFlags),
     /// Copy the databases of running servers into files
     Backup(BackupFlags),
+    /// Put what copies hold into running servers, or into new files
+    Restore(RestoreFlags),
+    /// Rewrite the files of this machine's server in their shortest form
+    Compact(CompactFlags),
     /// Check OVSDB files of any kind: records, schema, every transaction
     Check(CheckFlags),
     /// What a person decides about a cluster
@@ -151,6 +155,43 @@ pub struct BackupFlags {
     /// Where the copies go; it is made if there is none
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
+}
+
+/// The flags of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreFlags {
+    /// Whose contents are replaced.
+    #[command(flatten)]
+    pub servers: ServerFlags,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Make new database files in this folder, where no server runs
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["host", "nb", "sb", "run_dir"])]
+    pub to: Option<PathBuf>,
+    /// Seconds for finding a server that leads, and for its answers
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Where the copies are
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// The flags of `compact`.
+#[derive(Debug, Clone, Args)]
+pub struct CompactFlags {
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Folder of the control sockets [default: /var/run/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub run_dir: Option<OsString>,
+    /// Seconds that each compaction may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
 }
 
 /// The flags of `check`.

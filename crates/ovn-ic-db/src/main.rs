@@ -10,6 +10,7 @@ mod client;
 mod cluster_member;
 mod cluster_schema;
 mod command_line;
+mod compact_command;
 mod control_commands;
 mod databases;
 mod folders;
@@ -21,6 +22,7 @@ mod own_contents;
 mod process;
 mod progress;
 mod reporter;
+mod restore_command;
 mod run;
 mod schemas;
 mod searching;
@@ -66,6 +68,8 @@ fn main() -> ExitCode {
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
         Some(Command::Backup(flags)) => backup_command::main(&flags),
+        Some(Command::Restore(flags)) => restore_command::main(&flags),
+        Some(Command::Compact(flags)) => compact_command::main(&flags),
         Some(Command::Check(flags)) => check_command::main(&flags),
         Some(Command::Cluster(ClusterCommand::FoundFrom(flags))) => survivor_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),

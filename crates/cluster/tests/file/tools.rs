@@ -127,7 +127,7 @@ fn a_new_cluster_is_what_the_reference_makes() {
         .unwrap()
         .0;
         let founding = Founding {
-        behind: Position::default(),
+            behind: Position::default(),
             server_id: header.identity.server_id,
             cluster_id: header.identity.cluster_id.unwrap(),
             eid: snapshot.meta.eid,

@@ -196,7 +196,7 @@ impl Cluster {
                 None => {
                     let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
                     let founding = Founding {
-        behind: Position::default(),
+                        behind: Position::default(),
                         server_id,
                         cluster_id: Uuid::new_v4(),
                         eid: Uuid::new_v4(),
