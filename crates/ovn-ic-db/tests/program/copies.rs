@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
@@ -203,7 +203,7 @@ fn a_restore_among_writers_does_what_it_shows() -> Result<()> {
     let (run, copies) = (program.path("run"), program.path("copies"));
     let (run, folder) = (text(&run)?, text(&copies)?);
     says(&["backup", "--run-dir", run, folder])?;
-    let over = AtomicBool::new(false);
+    let (over, written) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut writer = program.client("nb")?;
     let said = std::thread::scope(|scope| -> Result<String> {
         let writing = scope.spawn(|| -> Result<Vec<Value>> {
@@ -213,12 +213,16 @@ fn a_restore_among_writers_does_what_it_shows() -> Result<()> {
                 let insert = json!({"op": "insert", "table": "Transit_Switch", "row": row});
                 let results = writer.transact("OVN_IC_Northbound", &[insert])?;
                 added.push(results[0]["uuid"][1].clone());
+                written.store(added.len(), Ordering::Relaxed);
                 // Others write now and then, not all the time.
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
             Ok(added)
         });
-        let said = says(&["restore", "--run-dir", run, "--only=nb", folder]);
+        let begun = program.wait("some rows", |_| {
+            Ok((written.load(Ordering::Relaxed) > 3).then_some(()))
+        });
+        let said = begun.and_then(|()| says(&["restore", "--run-dir", run, "--only=nb", folder]));
         over.store(true, Ordering::Relaxed);
         let added = writing.join().expect("no panic")?;
         let said = said?;
