@@ -24,7 +24,7 @@ fn found_from(cluster: &Cluster, arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-fn index(cluster: &Cluster, node: usize, side: Side) -> Result<u64> {
+fn index(cluster: &Cluster, node: usize, side: Side) -> Result<i64> {
     let told = announced(&cluster.node(node).socket(side), side)?;
     told.index.context("an index")
 }
@@ -92,7 +92,7 @@ fn two_of_three_are_wiped_and_the_third_ones_copy_is_enough() -> Result<()> {
         for (side, old) in Side::BOTH.into_iter().zip(indexes) {
             let new = index(cluster, SURVIVOR, side)?;
             ensure!(
-                new > old.as_ref().copied().unwrap_or(u64::MAX),
+                new > old.as_ref().copied().unwrap_or(i64::MAX),
                 "{old:?} {new}"
             );
         }
