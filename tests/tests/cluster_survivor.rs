@@ -1,13 +1,14 @@
 //! A new cluster of what the only survivor of an old one has.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::cluster::contents::converged;
 use ovn_ic_db_tests::cluster::status::announced;
 use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Wiring, run};
-use ovn_ic_db_tests::process::{Program, executable};
+use ovn_ic_db_tests::process::{Program, executable, wait_for};
 use ovn_ic_db_tests::world::interconnect::Side;
 use serde_json::json;
 
@@ -68,7 +69,10 @@ fn two_of_three_are_wiped_and_the_third_ones_copy_is_enough() -> Result<()> {
         // Nobody has founded anything meanwhile.
         for node in WIPED {
             for side in Side::BOTH {
-                let status = cluster.status(node, side)?;
+                // Its control socket knows the command a moment after it is there.
+                let patience = Duration::from_secs(30);
+                let status =
+                    wait_for("a status", patience, || Ok(cluster.status(node, side).ok()))?;
                 ensure!(status.role != "leader", "node {node}: {status:?}");
             }
         }
