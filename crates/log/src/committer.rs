@@ -23,6 +23,14 @@ pub(crate) struct Figures {
     pub(crate) records: AtomicU64,
 }
 
+impl Figures {
+    fn publish(&self, appender: &Appender) {
+        self.size.store(appender.len(), Ordering::Release);
+        self.base.store(appender.base(), Ordering::Release);
+        self.records.store(appender.records(), Ordering::Release);
+    }
+}
+
 /// Whoever has it is the one who writes.
 pub(crate) struct Committer {
     appender: Appender,
@@ -109,15 +117,7 @@ impl Committer {
     }
 
     fn publish(&self) {
-        self.figures
-            .size
-            .store(self.appender.len(), Ordering::Release);
-        self.figures
-            .base
-            .store(self.appender.base(), Ordering::Release);
-        self.figures
-            .records
-            .store(self.appender.records(), Ordering::Release);
+        self.figures.publish(&self.appender);
     }
 
     /// A failure fails nobody: what was acknowledged is kept in memory, and written again before the next append.
@@ -249,7 +249,8 @@ impl Committer {
     }
 
     fn complete(&mut self, built: Built) {
-        self.unsettled = compact::complete(built, &mut self.appender, &self.compacting);
+        let publish = |appender: &Appender| self.figures.publish(appender);
+        self.unsettled = compact::complete(built, &mut self.appender, &self.compacting, publish);
     }
 }
 

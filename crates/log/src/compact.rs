@@ -120,11 +120,13 @@ impl Unsettled {
     }
 }
 
-/// Completes a compaction on the log's thread, between two rounds.
+/// Completes a compaction on the log's thread, between two rounds. `publish` shows the new file's sizes
+/// before anybody is told that it is there.
 pub(crate) fn complete(
     built: Built,
     appender: &mut Appender,
     running: &AtomicBool,
+    publish: impl FnOnce(&Appender),
 ) -> Option<Unsettled> {
     let Built { file, since, done } = built;
     let result = file.and_then(|(writer, file)| {
@@ -136,6 +138,7 @@ pub(crate) fn complete(
     match result {
         Ok(compacted) if appender.needs_repair() => return Some(Unsettled { compacted, done }),
         result => {
+            publish(appender);
             running.store(false, Ordering::Release);
             done(result.map_err(Arc::new));
         }

@@ -1,8 +1,11 @@
 //! The command line, as it is typed.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::schemas::Side;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -28,6 +31,17 @@ pub enum Command {
     Run(Box<RunFlags>),
     /// Show both databases' servers, with their places in the cluster and what they hold
     Status(StatusFlags),
+    /// Copy the databases of running servers into files
+    Backup(BackupFlags),
+    /// Put what copies hold into running servers, or into new files
+    Restore(RestoreFlags),
+    /// Rewrite the files of this machine's server in their shortest form
+    Compact(CompactFlags),
+    /// Check OVSDB files of any kind: records, schema, every transaction
+    Check(CheckFlags),
+    /// What a person decides about a cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -120,6 +134,123 @@ pub struct ServerFlags {
     pub run_dir: Option<OsString>,
 }
 
+/// The flags of `backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupFlags {
+    /// Whom to ask.
+    #[command(flatten)]
+    pub servers: ServerFlags,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Replace the copies that are in the folder
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Where a cluster has lost its majority: take the newest copy of the servers that answer
+    #[arg(long)]
+    pub without_leader: bool,
+    /// Seconds for finding a server that leads, and for its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Where the copies go; it is made if there is none
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// The flags of `restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreFlags {
+    /// Whose contents are replaced.
+    #[command(flatten)]
+    pub servers: ServerFlags,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Make new database files in this folder, where no server runs
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["host", "nb", "sb", "run_dir"])]
+    pub to: Option<PathBuf>,
+    /// Seconds for finding a server that leads, and for its answers
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Where the copies are
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// The flags of `compact`.
+#[derive(Debug, Clone, Args)]
+pub struct CompactFlags {
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Folder of the control sockets [default: /var/run/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub run_dir: Option<OsString>,
+    /// Seconds that each compaction may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub timeout: u64,
+}
+
+/// The flags of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckFlags {
+    /// The files; a running server's may be among them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// The subcommands of `cluster`.
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make a new cluster of what one server has, where the old cluster's majority is lost for good
+    ///
+    /// No server may run on the files. What is in them stays beside them as FILE.old-cluster-DATE.
+    FoundFrom(FoundFromFlags),
+}
+
+/// The flags of `cluster found-from`.
+#[derive(Debug, Clone, Args)]
+pub struct FoundFromFlags {
+    /// The survivor's database files [default: both of the database folder]
+    #[arg(value_name = "FILE", conflicts_with_all = ["only", "db_dir"])]
+    pub files: Vec<PathBuf>,
+    /// Only one of the databases
+    #[arg(long, value_name = "nb|sb")]
+    pub only: Option<Only>,
+    /// Folder of the database files [default: /etc/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub db_dir: Option<OsString>,
+    /// Where the new cluster's first member listens [default: as before]; a standalone file needs it
+    #[arg(long, value_name = "tcp:IP:PORT")]
+    pub local_address: Option<String>,
+    /// Do not ask whether it is meant
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// One of the databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// `OVN_IC_Northbound`
+    Nb,
+    /// `OVN_IC_Southbound`
+    Sb,
+}
+
+impl Only {
+    /// The one, or both.
+    pub fn sides(only: Option<Only>) -> Vec<Side> {
+        match only {
+            Some(Only::Nb) => vec![Side::Northbound],
+            Some(Only::Sb) => vec![Side::Southbound],
+            None => Side::BOTH.to_vec(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +264,7 @@ mod tests {
                 Some(Command::Run(flags)) => flags.nb_port,
                 Some(Command::Status(flags)) => flags.servers.host,
                 Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
+                Some(other) => Some(format!("{other:?}")),
             }
         };
         assert_eq!(port(&["ovn-ic-db"]), None);

@@ -152,12 +152,15 @@ impl Folders {
         named: Option<PathBuf>,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> PathBuf {
-        let usual = Path::new("/").join(Purpose::Run.usual());
-        match named {
-            Some(folder) => folder,
-            None if usual.exists() => usual,
-            None => fallback(Purpose::Run, environment),
-        }
+        look_for(Purpose::Run, named, environment)
+    }
+
+    /// The same for the folder of the database files.
+    pub fn look_for_databases(
+        named: Option<PathBuf>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> PathBuf {
+        look_for(Purpose::Databases, named, environment)
     }
 
     /// The name of the Unix socket for clients.
@@ -165,9 +168,19 @@ impl Folders {
         file_name(side, "sock")
     }
 
-    /// `ovn_ic_nb_db.db`, `ovn_ic_sb_db.db`.
+    /// The name of the control socket.
+    pub fn control_name(side: Side) -> String {
+        file_name(side, "ctl")
+    }
+
+    /// The name of the database file: `ovn_ic_nb_db.db`, `ovn_ic_sb_db.db`.
+    pub fn database_name(side: Side) -> String {
+        file_name(side, "db")
+    }
+
+    /// The database file.
     pub fn database(&self, side: Side) -> PathBuf {
-        self.databases.join(file_name(side, "db"))
+        self.databases.join(Folders::database_name(side))
     }
 
     /// The Unix socket for clients.
@@ -177,7 +190,7 @@ impl Folders {
 
     /// The control socket, which `ovn-appctl -t` takes.
     pub fn control(&self, side: Side) -> PathBuf {
-        self.run.join(file_name(side, "ctl"))
+        self.run.join(Folders::control_name(side))
     }
 
     /// The pid file.
@@ -189,6 +202,19 @@ impl Folders {
     pub fn log(&self, side: Side) -> PathBuf {
         self.logs
             .join(format!("ovsdb-server-ic-{}.log", side.short()))
+    }
+}
+
+fn look_for(
+    purpose: Purpose,
+    named: Option<PathBuf>,
+    environment: &dyn Fn(&str) -> Option<OsString>,
+) -> PathBuf {
+    let usual = Path::new("/").join(purpose.usual());
+    match named {
+        Some(folder) => folder,
+        None if usual.exists() => usual,
+        None => fallback(purpose, environment),
     }
 }
 

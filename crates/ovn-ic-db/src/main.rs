@@ -3,20 +3,26 @@
 //! `settings` and `folders` say what to do and where; `station` is one database's place in the
 //! process, of which `run` opens two and `server_command` one with any databases.
 
+mod backup_command;
 mod backup_copy;
+mod check_command;
 mod client;
 mod cluster_member;
 mod cluster_schema;
 mod command_line;
+mod compact_command;
 mod control_commands;
 mod databases;
 mod folders;
 mod founding;
+mod inspection;
 mod logging;
 mod membership;
 mod own_contents;
 mod process;
+mod progress;
 mod reporter;
+mod restore_command;
 mod run;
 mod schemas;
 mod searching;
@@ -25,6 +31,7 @@ mod settings;
 mod station;
 mod status_command;
 mod stop;
+mod survivor_command;
 mod switch_keeper;
 mod takeover;
 mod transit_switches;
@@ -35,7 +42,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use command_line::{Command, CommandLine, RunFlags};
+use command_line::{ClusterCommand, Command, CommandLine, RunFlags};
 use folders::Folders;
 use logging::Logging;
 use schemas::Side;
@@ -60,6 +67,11 @@ fn main() -> ExitCode {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
+        Some(Command::Backup(flags)) => backup_command::main(&flags),
+        Some(Command::Restore(flags)) => restore_command::main(&flags),
+        Some(Command::Compact(flags)) => compact_command::main(&flags),
+        Some(Command::Check(flags)) => check_command::main(&flags),
+        Some(Command::Cluster(ClusterCommand::FoundFrom(flags))) => survivor_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }

@@ -19,6 +19,20 @@ pub fn fail(error: &str, status: ExitCode) -> ExitCode {
     status
 }
 
+/// Runs what a command asks servers, on this thread.
+///
+/// # Errors
+/// If the system refuses what that takes.
+pub fn block_on<T>(asking: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(asking);
+    // A name that is still being looked up is of no interest any more.
+    runtime.shutdown_background();
+    Ok(outcome)
+}
+
 /// Runs the server to its end.
 pub fn serve(logging: &Logging, server: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     allow_many_clients();

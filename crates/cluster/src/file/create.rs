@@ -7,6 +7,7 @@ use ovsdb_engine::Version;
 use ovsdb_engine::record::write_contents;
 use ovsdb_log::{LogError, RecordWriter};
 
+use super::entries::Position;
 use super::header::{Header, Identity, Origin, Snapshot, SnapshotMeta, write_snapshot};
 use super::record::{Fact, Record, write_entry};
 use crate::address::{Address, AddressError, same_address};
@@ -58,6 +59,9 @@ pub struct Founding {
     pub date: u64,
     /// Why, for people who read the file.
     pub comment: Option<String>,
+    /// Where an earlier cluster's log ended, which the new one goes on behind, as clients remember the
+    /// indexes that they have seen; the default is to begin anew.
+    pub behind: Position,
 }
 
 impl Contents {
@@ -68,8 +72,8 @@ impl Contents {
             return Err(CreateError::ClusterId);
         }
         let meta = SnapshotMeta {
-            index: 1,
-            term: 1,
+            index: founding.behind.index.saturating_add(1),
+            term: founding.behind.term.saturating_add(1),
             eid: founding.eid,
             servers: Servers::from([(founding.server_id, founding.local_address.clone())]),
             election_timer: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ovsdb::json::Document;
 use ovsdb_cluster::file::{
-    Address, Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Standing,
+    Address, Ballot, ClusterFile, Contents, Founding, Header, Identity, Origin, Position, Standing,
     same_address,
 };
 use ovsdb_engine::Version;
@@ -41,6 +41,7 @@ fn version(rows: u32) -> Version {
 
 fn contents_of_a_cluster(address: &str, timer: Option<u64>, rows: u32) -> Contents {
     let founding = Founding {
+        behind: Position::default(),
         server_id: uuid::Uuid::new_v4(),
         cluster_id: uuid::Uuid::new_v4(),
         eid: uuid::Uuid::new_v4(),
@@ -126,6 +127,7 @@ fn a_new_cluster_is_what_the_reference_makes() {
         .unwrap()
         .0;
         let founding = Founding {
+            behind: Position::default(),
             server_id: header.identity.server_id,
             cluster_id: header.identity.cluster_id.unwrap(),
             eid: snapshot.meta.eid,
@@ -360,6 +362,7 @@ fn a_joining_file_is_read_as_the_tool_made_it() {
 #[test]
 fn what_cannot_be_made() {
     let founding = Founding {
+        behind: Position::default(),
         server_id: uuid(1),
         cluster_id: uuid(2),
         eid: uuid(3),

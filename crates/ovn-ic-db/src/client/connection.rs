@@ -9,7 +9,7 @@ use ovsdb_server::stream::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-/// The longest message that is read, in bytes.
+/// The longest message that is read unless [`Client::accept`] says otherwise, in bytes.
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// A connection. It has no deadline of its own: whoever waits sets one.
@@ -19,6 +19,17 @@ pub struct Client {
     scanner: Scanner,
     input: Vec<u8>,
     last_id: i64,
+    longest: usize,
+    heard: Heard,
+}
+
+/// Who is told how much has come.
+struct Heard(Box<dyn Fn(usize) + Send>);
+
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Heard")
+    }
 }
 
 /// Why a call has no result.
@@ -60,7 +71,19 @@ impl Client {
             scanner: Scanner::new(),
             input: Vec::new(),
             last_id: 0,
+            longest: MAX_MESSAGE,
+            heard: Heard(Box::new(|_| {})),
         })
+    }
+
+    /// Reads messages of up to so many bytes.
+    pub fn accept(&mut self, longest: usize) {
+        self.longest = longest;
+    }
+
+    /// Tells how many bytes of a message are there whenever some have come.
+    pub fn watch(&mut self, heard: impl Fn(usize) + Send + 'static) {
+        self.heard = Heard(Box::new(heard));
     }
 
     /// Calls a method; `params` is a JSON array. Returns the result's JSON text.
@@ -107,12 +130,14 @@ impl Client {
                 let document = Document::from_scanned(&mut self.scanner, text);
                 return document.ok_or_else(|| wrong(&"a message cannot be read"));
             }
-            if self.input.len() >= MAX_MESSAGE {
-                return Err(wrong(&format!("message longer than {MAX_MESSAGE} bytes")));
+            if self.input.len() >= self.longest {
+                let longest = self.longest;
+                return Err(wrong(&format!("message longer than {longest} bytes")));
             }
             if self.stream.read_buf(&mut self.input).await? == 0 {
                 return Err(CallError::Closed);
             }
+            (self.heard.0)(self.input.len());
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What commands need that ask servers: whom, and how.
 
 mod connection;
+mod contents;
+mod leader;
 mod remotes;
 
 pub use connection::{CallError, Client, quoted};
+pub use contents::{Fetched, fetch};
+pub use leader::{Choice, Leader};
 pub use remotes::Remotes;

@@ -10,5 +10,6 @@ mod prepare;
 #[cfg(test)]
 mod tests;
 
+pub use aside::keep;
 pub use own_file::{OwnFile, look};
 pub use prepare::{Aside, Maker, found, join, start_over};

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use ovsdb::{Schema, Uuid};
 use ovsdb_cluster::entry::ServerId;
 use ovsdb_cluster::file::replay::DEFAULT_ELECTION_TIMER;
-use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Identity};
+use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Identity, Position};
 use ovsdb_engine::Version;
 use ovsdb_engine::convert::convert;
 use ovsdb_log::{Disk, FileSystem, Lock};
@@ -194,6 +194,7 @@ impl Maker<'_> {
             election_timer: (timer != DEFAULT_ELECTION_TIMER).then_some(timer),
             date: u64::try_from(date.as_millis()).unwrap_or(u64::MAX),
             comment: Some(comment.to_owned()),
+            behind: Position::default(),
         };
         Ok(Contents::new_cluster(founding, version)?)
     }

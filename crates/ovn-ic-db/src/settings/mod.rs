@@ -163,6 +163,11 @@ impl Settings {
         Sources { environment }.folder(flag, "OVN_IC_DB_RUN_DIR", "OVN_RUNDIR")
     }
 
+    /// The folder of the database files, by the flag `--db-dir` or the variables.
+    pub fn database_folder(flag: &Option<OsString>, environment: Environment) -> Option<PathBuf> {
+        Sources { environment }.folder(flag, "OVN_IC_DB_DB_DIR", "OVN_DBDIR")
+    }
+
     /// A database's client port.
     pub fn port(&self, side: Side) -> u16 {
         match side {

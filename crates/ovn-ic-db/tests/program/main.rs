@@ -1,6 +1,8 @@
 //! The built program as a process, with the real clients, and the real server beside it.
 
+mod check;
 mod control;
+mod copies;
 mod ending;
 mod program;
 mod refusals;

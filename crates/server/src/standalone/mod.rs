@@ -12,3 +12,4 @@ mod submit;
 
 pub use file::{File, OpenError};
 pub use keeper::Standalone;
+pub use record::write_whole;

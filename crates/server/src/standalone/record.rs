@@ -82,8 +82,9 @@ fn weight(datum: &Datum) -> usize {
 }
 
 /// Writes a whole file: the schema, and all contents as one transaction, as references may go to
-/// and fro between any of its rows.
-pub(super) fn write_whole(
+/// and fro between any of its rows. For [`Appender::create`](ovsdb_log::Appender::create) and
+/// [`replace`](ovsdb_log::replace()); `comment` is for people who read the file.
+pub fn write_whole(
     writer: &mut RecordWriter,
     version: &Version,
     comment: &str,

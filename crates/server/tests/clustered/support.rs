@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ovsdb::json::Document;
 use ovsdb::{Schema, Uuid};
-use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Identity};
+use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Identity, Position};
 use ovsdb_cluster::node::Settings;
 use ovsdb_cluster::wire::Announcement;
 use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
@@ -196,6 +196,7 @@ impl Cluster {
                 None => {
                     let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
                     let founding = Founding {
+                        behind: Position::default(),
                         server_id,
                         cluster_id: Uuid::new_v4(),
                         eid: Uuid::new_v4(),
