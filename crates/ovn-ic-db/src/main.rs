@@ -15,6 +15,7 @@ mod founding;
 mod logging;
 mod membership;
 mod own_contents;
+mod pki_command;
 mod process;
 mod reporter;
 mod run;
@@ -34,6 +35,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ovsdb_tls::Tls;
 
 use command_line::{Command, CommandLine, RunFlags};
 use folders::Folders;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
+        Some(Command::Pki(flags)) => pki_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }
@@ -79,6 +82,18 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     }
+    let tls = match &settings.tls {
+        None => None,
+        Some(tls) => match Tls::load(tls.files.clone()) {
+            Ok(tls) => Some(tls),
+            Err(error) => {
+                let error = format!(
+                    "ENABLE_SSL=true: {error} (--private-key, --certificate and --ca-cert name the files)"
+                );
+                return process::fail(&error, ExitCode::FAILURE);
+            }
+        },
+    };
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
@@ -100,5 +115,5 @@ fn run(flags: &RunFlags) -> ExitCode {
     for warning in settings.warnings.iter().chain(&unknown) {
         tracing::warn!("{warning}");
     }
-    process::serve(&logging, run::run(settings, folders, logging.clone()))
+    process::serve(&logging, run::run(settings, folders, logging.clone(), tls))
 }

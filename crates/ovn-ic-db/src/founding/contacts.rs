@@ -67,6 +67,26 @@ impl Contacts {
                 let others = self.links.values().any(|contact| contact.node == node);
                 (!others).then_some(Event::Gone(node))
             }
+            // Somebody is there who cannot be talked to: what it has is not known, and nobody founds beside
+            // it before a person has looked.
+            stream::Event::Unreachable {
+                address,
+                no_tls: true,
+                ..
+            } => Some(Event::Evidence {
+                node: ip(address)?,
+                cluster: None,
+                present: false,
+            }),
+            stream::Event::Refused {
+                address,
+                refusal: Refusal::Tls(_),
+                ..
+            } => Some(Event::Evidence {
+                node: ip(address)?,
+                cluster: None,
+                present: false,
+            }),
             stream::Event::Unreachable {
                 address, refused, ..
             } => Some(Event::Unreachable {
@@ -205,6 +225,7 @@ mod tests {
             address: address.into(),
             error: String::new(),
             refused: true,
+            no_tls: false,
         };
         assert_eq!(
             contacts.on(&unreachable("tcp:[10.0.0.2]:6647")),
