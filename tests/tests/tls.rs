@@ -503,6 +503,7 @@ fn the_programs_own_keys_serve_the_reference() -> Result<()> {
         .arg(format!("--remote=pssl:{port}:127.0.0.1"))
         .args(keys("key", "cert").options())
         .arg("--no-chdir")
+        .arg(format!("--unixctl={}", at("ctl").display()))
         .arg(at("db"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

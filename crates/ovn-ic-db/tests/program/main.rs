@@ -9,3 +9,4 @@ mod start;
 mod status;
 mod switches;
 mod takeover;
+mod tls;
