@@ -524,3 +524,82 @@ fn the_programs_own_keys_serve_the_reference() -> Result<()> {
     server.wait()?;
     listed
 }
+
+/// A process of a test with more than one; killed at the end.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Two nodes that distrust each other found no two clusters; with the right keys they find each other, without
+/// a restart.
+#[test]
+fn nodes_that_distrust_each_other_wait() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |number: u8, part: &str| folder.path().join(number.to_string()).join(part);
+    let one = Authority::new(&folder.path().join("one"))?;
+    let other = Authority::new(&folder.path().join("other"))?;
+    one.issue("first")?.put(&at(1, "tls"))?;
+    other.issue("second")?.put(&at(2, "tls"))?;
+    let ports = [free_port()?.to_string(), free_port()?.to_string()];
+    let start = |number: u8| -> Result<Process> {
+        let output = fs::File::create(at(number, "output"))?;
+        let child = Command::new(executable(Program::Ours)?)
+            .args(["run", "--nb-port=0", "--sb-port=0"])
+            .args(["--nb-raft-port", &ports[0], "--sb-raft-port", &ports[1]])
+            .env("ENABLE_SSL", "true")
+            .env("OVN_IC_DB_PRIVATE_KEY", at(number, "tls/key"))
+            .env("OVN_IC_DB_CERTIFICATE", at(number, "tls/cert"))
+            .env("OVN_IC_DB_CA_CERT", at(number, "tls/cacert"))
+            .env("NODE_IPS", "127.0.0.1,127.0.0.2")
+            .env("LOCAL_IP", format!("127.0.0.{number}"))
+            .env("OVN_DBDIR", at(number, "db"))
+            .env("OVN_RUNDIR", at(number, "run"))
+            .env("OVN_LOGDIR", at(number, "log"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        Ok(Process(child))
+    };
+    let _nodes = [start(1)?, start(2)?];
+    let said = |number| fs::read_to_string(at(number, "output")).unwrap_or_default();
+    let wait = |number: u8, words: &str| {
+        let found = wait_for(words, PATIENCE, || {
+            Ok(said(number).contains(words).then_some(()))
+        });
+        found.with_context(|| format!("{number}: {}", said(number)))
+    };
+    // The first one would found; it does not know what the second one has.
+    wait(
+        1,
+        "cluster: joins the cluster of 127.0.0.2, and waits for an answer",
+    )?;
+    wait(2, "not trusted here")?;
+    for number in [1, 2] {
+        ensure!(
+            !said(number).contains("founds a cluster"),
+            "{}",
+            said(number)
+        );
+        ensure!(!at(number, "db/ovn_ic_nb_db.db").exists());
+    }
+    one.issue("second")?.put(&at(2, "tls"))?;
+    let member = |number: u8| {
+        wait_for("a member", PATIENCE, || {
+            let mut client = Client::unix(&at(number, "run/ovn_ic_nb_db.ctl"))?;
+            let status = client.call("cluster/status", json!(["OVN_IC_Northbound"]))?;
+            let status = status.as_str().unwrap_or_default();
+            let is =
+                status.contains("Status: cluster member") && !status.contains("Leader: unknown");
+            Ok(is.then_some(()))
+        })
+        .with_context(|| said(number))
+    };
+    member(1)?;
+    member(2)
+}

@@ -22,6 +22,7 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
     let settings = &shared.settings;
     let mut backoff = Backoff::new(settings.retry_first);
     let mut last_error = None;
+    let mut was_no_tls = false;
     loop {
         let attempt = tokio::select! {
             attempt = connect(&shared, &target) => attempt,
@@ -30,6 +31,7 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
         let wait = match attempt {
             Ok(stream) => {
                 last_error = None;
+                was_no_tls = false;
                 let started = Instant::now();
                 let good = talk(&shared, &target, stream).await;
                 if good || started.elapsed() >= GOOD {
@@ -39,11 +41,15 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
             }
             Err(failure) => {
                 let before = last_error.replace(failure.error.kind());
-                unreachable(&shared, &target, &failure, before).await;
-                backoff.wait(match failure.no_tls {
+                let most = match failure.no_tls {
                     true => settings.retry_refused,
                     false => settings.retry_most,
-                })
+                };
+                // Once may be somebody who just ends.
+                let again = std::mem::replace(&mut was_no_tls, failure.no_tls);
+                let no_tls = failure.no_tls && again;
+                unreachable(&shared, &target, &failure, before, no_tls).await;
+                backoff.wait(most)
             }
         };
         tokio::select! {
@@ -150,13 +156,14 @@ async fn unreachable(
     target: &Target,
     failure: &Failure,
     before: Option<io::ErrorKind>,
+    no_tls: bool,
 ) {
     let db = shared.db();
     let address = target.address.to_string();
-    let Failure { error, no_tls } = failure;
+    let error = &failure.error;
     if before == Some(error.kind()) {
         tracing::debug!(db, "raft: {address} cannot be reached: {error}");
-    } else if *no_tls {
+    } else if failure.no_tls {
         tracing::warn!(db, "raft: {address}: no connection: {error}");
     } else {
         tracing::info!(db, "raft: {address} cannot be reached: {error}");
@@ -166,8 +173,8 @@ async fn unreachable(
             server: target.server(),
             address,
             error: error.to_string(),
-            refused: error.kind() != io::ErrorKind::TimedOut && !no_tls,
-            no_tls: *no_tls,
+            refused: error.kind() != io::ErrorKind::TimedOut && !failure.no_tls,
+            no_tls,
         })
         .await;
 }
