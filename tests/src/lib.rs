@@ -9,6 +9,7 @@
 pub mod client;
 pub mod cluster;
 pub mod differential;
+pub mod keys;
 pub mod process;
 pub mod witness;
 pub mod world;

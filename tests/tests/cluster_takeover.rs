@@ -72,8 +72,7 @@ fn a_mixed_cluster_survives_kill_9() -> Result<()> {
     let ours = Kind::under_test()?;
     let options = Options {
         kinds: vec![Kind::Reference, ours, ours],
-        spare: 0,
-        wiring: Wiring::Loopback,
+        ..Options::three(ours, Wiring::Loopback)
     };
     run(&options, |cluster| {
         let workload = Workload::start(cluster, &Plan::default())?;

@@ -7,11 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use ovsdb::Uuid;
+use ovsdb_cluster::address::Transport;
 use ovsdb_cluster::file::{Address, ClusterFile};
 use ovsdb_cluster::node::{self, Connections};
 use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
 use ovsdb_cluster::wire::{Announcement, stream};
 use ovsdb_server::clustered::Clustered;
+use ovsdb_tls::Tls;
 
 use crate::cluster_schema::SchemaKeeper;
 use crate::control_commands::Subject;
@@ -36,26 +38,35 @@ pub struct ClusterMember {
     cluster: Option<ClusterSettings>,
     switches: Wanted,
     switch_interval: Duration,
+    tls: Option<Arc<Tls>>,
     subject: Arc<Subject>,
 }
 
 impl ClusterMember {
     /// The member of a side's database.
-    pub fn new(side: Side, path: PathBuf, settings: &Settings, subject: Arc<Subject>) -> Self {
+    pub fn new(
+        side: Side,
+        path: PathBuf,
+        settings: &Settings,
+        tls: Option<Arc<Tls>>,
+        subject: Arc<Subject>,
+    ) -> Self {
         ClusterMember {
             side,
             path,
             cluster: settings.cluster.clone(),
             switches: settings.transit_switches.clone(),
             switch_interval: settings.transit_switch_interval,
+            tls,
             subject,
         }
     }
 
     /// Begins with what the node has. What cannot be is an error now; what takes long goes on in
     /// the task that it gives.
-    pub async fn start(self, own: OwnFile) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    pub async fn start(mut self, own: OwnFile) -> anyhow::Result<impl Future<Output = ()> + Send> {
         let past = own.past();
+        self.keep_transport(&own)?;
         let begun = match own {
             OwnFile::Damaged(damaged) if self.cluster.is_none() => return Err(damaged.error),
             OwnFile::Clustered(file) if self.cluster.is_none() || past == Past::Member => {
@@ -74,6 +85,39 @@ impl ClusterMember {
         })
     }
 
+    /// Members talk as their cluster's addresses say, whatever the settings are for new clusters.
+    fn keep_transport(&mut self, own: &OwnFile) -> anyhow::Result<()> {
+        let OwnFile::Clustered(file) = own else {
+            return Ok(());
+        };
+        let address = &file.replayed().header.identity.local_address;
+        let Ok(Address::Network { transport, .. }) = address.parse() else {
+            return Ok(());
+        };
+        match (transport, &self.tls) {
+            (Transport::Ssl, None) => bail!(
+                "{}: is of a cluster whose members use TLS ({address}); set ENABLE_SSL=true, with the keys in /var/run/tls or where --private-key, --certificate and --ca-cert say",
+                file.path().display()
+            ),
+            (Transport::Tcp, Some(_)) => tracing::warn!(
+                db = self.side.short(),
+                "{}: is of a cluster whose members talk WITHOUT TLS ({address}), and stays so: ENABLE_SSL=true counts for clients only",
+                file.path().display()
+            ),
+            _ => {}
+        }
+        self.cluster = self.cluster.take().map(|cluster| cluster.over(transport));
+        Ok(())
+    }
+
+    /// Bounds, times and keys of connections with members.
+    fn wire(&self) -> stream::Settings {
+        stream::Settings {
+            tls: self.tls.clone(),
+            ..stream::Settings::default()
+        }
+    }
+
     fn seek(&self, cluster: &ClusterSettings, own: &OwnFile) -> anyhow::Result<Seeker> {
         let seeking = Seeking {
             side: self.side,
@@ -81,6 +125,7 @@ impl ClusterMember {
             past: own.past(),
             remotes: own.remotes(),
             announcement: announcement(),
+            wire: self.wire(),
         };
         Ok(Seeker::start(seeking, cluster)?)
     }
@@ -188,7 +233,7 @@ impl ClusterMember {
         Ok(node::Settings {
             db: self.side.short().to_owned(),
             listen: vec![SocketAddr::new(ip, port)],
-            wire: stream::Settings::default(),
+            wire: self.wire(),
             log: ovsdb_log::Options::default(),
             announcement: announcement(),
             also: cluster.map_or_else(Vec::new, |cluster| cluster.other_addresses(self.side)),

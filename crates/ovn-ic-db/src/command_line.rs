@@ -42,6 +42,8 @@ pub enum Command {
     /// What a person decides about a cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Make keys and certificates for trying TLS out
+    Pki(PkiFlags),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -76,6 +78,15 @@ pub struct RunFlags {
     /// Which writes are answered after their fsync: always, or asked for [default: always]
     #[arg(long, value_name = "always|asked")]
     pub durable: Option<String>,
+    /// Where TLS finds its keys; ENABLE_SSL=true turns it on.
+    #[command(flatten)]
+    pub keys: KeyFlags,
+    /// Clients without TLS while it is on: allow, or refuse [default: allow]
+    #[arg(long, value_name = "allow|refuse")]
+    pub plaintext: Option<String>,
+    /// TLS between members of clusters that this node founds or joins: true, or false [default: as ENABLE_SSL]
+    #[arg(long, value_name = "true|false")]
+    pub raft_tls: Option<String>,
     /// Folder of the database files [default: /etc/ovn]
     #[arg(long, value_name = "FOLDER")]
     pub db_dir: Option<OsString>,
@@ -91,6 +102,34 @@ pub struct RunFlags {
     /// What is logged: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+}
+
+/// Where the three files of TLS are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyFlags {
+    /// TLS: the private key [default: /var/run/tls/key]
+    #[arg(long, short = 'p', value_name = "FILE")]
+    pub private_key: Option<OsString>,
+    /// TLS: its certificate [default: /var/run/tls/cert]
+    #[arg(long, short = 'c', value_name = "FILE")]
+    pub certificate: Option<OsString>,
+    /// TLS: the authority whose certificates are taken from others [default: /var/run/tls/cacert]
+    #[arg(long, short = 'C', value_name = "FILE")]
+    pub ca_cert: Option<OsString>,
+}
+
+/// The flags of `pki`.
+#[derive(Debug, Clone, Args)]
+pub struct PkiFlags {
+    /// Where to put them; it is made if it is not there, and nothing in it is replaced
+    #[arg(value_name = "FOLDER")]
+    pub folder: std::path::PathBuf,
+    /// Days that they are valid for
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub days: u32,
+    /// Also a key and a certificate of this name, as NAME.key and NAME.cert; may come several times
+    #[arg(long, value_name = "NAME")]
+    pub name: Vec<String>,
 }
 
 /// The flags of `status`.
@@ -120,10 +159,10 @@ pub enum Format {
 /// Unix sockets.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServerFlags {
-    /// Hosts of both databases, at ports 6645 and 6646
+    /// Hosts of both databases, at ports 6645 and 6646; with ENABLE_SSL=true by TLS
     #[arg(long, value_name = "HOST,...", conflicts_with_all = ["nb", "sb"])]
     pub host: Option<String>,
-    /// Servers of the northbound database: tcp:HOST:PORT, unix:FILE
+    /// Servers of the northbound database: tcp:HOST:PORT, ssl:HOST:PORT, unix:FILE
     #[arg(long, value_name = "REMOTE,...", requires = "sb")]
     pub nb: Option<String>,
     /// Servers of the southbound database
@@ -132,6 +171,9 @@ pub struct ServerFlags {
     /// Folder of the sockets of this machine's server [default: /var/run/ovn]
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["host", "nb", "sb"])]
     pub run_dir: Option<OsString>,
+    /// The keys for TLS.
+    #[command(flatten)]
+    pub keys: KeyFlags,
 }
 
 /// The flags of `backup`.
@@ -263,6 +305,7 @@ mod tests {
                 None => parsed.run.nb_port,
                 Some(Command::Run(flags)) => flags.nb_port,
                 Some(Command::Status(flags)) => flags.servers.host,
+                Some(Command::Pki(flags)) => flags.name.first().cloned(),
                 Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
                 Some(other) => Some(format!("{other:?}")),
             }

@@ -19,6 +19,7 @@ mod inspection;
 mod logging;
 mod membership;
 mod own_contents;
+mod pki_command;
 mod process;
 mod progress;
 mod reporter;
@@ -41,6 +42,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ovsdb_tls::Tls;
 
 use command_line::{ClusterCommand, Command, CommandLine, RunFlags};
 use folders::Folders;
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Some(Command::Compact(flags)) => compact_command::main(&flags),
         Some(Command::Check(flags)) => check_command::main(&flags),
         Some(Command::Cluster(ClusterCommand::FoundFrom(flags))) => survivor_command::main(&flags),
+        Some(Command::Pki(flags)) => pki_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }
@@ -91,6 +94,18 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     }
+    let tls = match &settings.tls {
+        None => None,
+        Some(tls) => match Tls::load(tls.files.clone()) {
+            Ok(tls) => Some(tls),
+            Err(error) => {
+                let error = format!(
+                    "ENABLE_SSL=true: {error} (--private-key, --certificate and --ca-cert name the files)"
+                );
+                return process::fail(&error, ExitCode::FAILURE);
+            }
+        },
+    };
     let logging = match Logging::start(settings.log_level, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
@@ -112,5 +127,5 @@ fn run(flags: &RunFlags) -> ExitCode {
     for warning in settings.warnings.iter().chain(&unknown) {
         tracing::warn!("{warning}");
     }
-    process::serve(&logging, run::run(settings, folders, logging.clone()))
+    process::serve(&logging, run::run(settings, folders, logging.clone(), tls))
 }

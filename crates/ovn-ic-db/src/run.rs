@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use ovsdb_server::entrance::Entrance;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::standalone::File;
+use ovsdb_tls::Tls;
 
 use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
@@ -25,14 +27,23 @@ use crate::takeover;
 const VERSION: &str = concat!("ovn-ic-db ", env!("CARGO_PKG_VERSION"));
 
 /// Serves until it is asked to stop.
-pub async fn run(settings: Settings, folders: Folders, logging: Logging) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    folders: Folders,
+    logging: Logging,
+    tls: Option<Arc<Tls>>,
+) -> anyhow::Result<()> {
     let signals = Signals::catch().context("signals cannot be caught")?;
     let stop = Stop::new();
     tokio::spawn(signals.serve(stop.clone(), logging.clone()));
     tracing::info!("{VERSION} starts as process {}", std::process::id());
+    if let Some(tls) = &tls {
+        tracing::info!("TLS is on: {}", tls.current());
+        tokio::spawn(Arc::clone(tls).watch());
+    }
     let mut stations = Vec::new();
     let outcome = tokio::select! {
-        outcome = serve(&settings, &folders, &logging, &stop, &mut stations) => outcome,
+        outcome = serve(&settings, &folders, &logging, &stop, &tls, &mut stations) => outcome,
         // Whatever is being loaded is given up: nothing has been acknowledged yet.
         () = stop.asked() => Ok(()),
     };
@@ -54,10 +65,11 @@ async fn serve(
     folders: &Folders,
     logging: &Logging,
     stop: &Stop,
+    tls: &Option<Arc<Tls>>,
     stations: &mut Vec<Station>,
 ) -> anyhow::Result<()> {
     for side in Side::BOTH {
-        let places = places(side, settings, folders)?;
+        let places = places(side, settings, folders, tls)?;
         let manner = Manner {
             version: VERSION.to_owned(),
             probe_interval: settings.probe_interval,
@@ -66,12 +78,17 @@ async fn serve(
         };
         stations.push(Station::open(places, manner)?);
     }
-    load(settings, folders, stations).await?;
+    load(settings, folders, tls, stations).await?;
     std::future::pending().await
 }
 
 /// All that others look for, before anything slow.
-fn places(side: Side, settings: &Settings, folders: &Folders) -> anyhow::Result<Places> {
+fn places(
+    side: Side,
+    settings: &Settings,
+    folders: &Folders,
+    tls: &Option<Arc<Tls>>,
+) -> anyhow::Result<Places> {
     let pid_file = PidFile::create(&folders.pid(side))?;
     let unix = |path: PathBuf| Listener::open(&Remote::Unix(path));
     let control = unix(folders.control(side))?;
@@ -81,8 +98,14 @@ fn places(side: Side, settings: &Settings, folders: &Folders) -> anyhow::Result<
         some => some,
     };
     let mut listeners = Listener::open_all(addresses, settings.port(side))?;
+    if let (Some(tls), Some(rules)) = (tls, &settings.tls) {
+        let entrance = Arc::new(Entrance::new(Arc::clone(tls), rules.plaintext));
+        for listener in &mut listeners {
+            listener.set_entrance(Arc::clone(&entrance));
+        }
+    }
     listeners.push(unix(folders.socket(side))?);
-    let remotes = listeners.iter().map(|listener| listener.name().to_owned());
+    let remotes = listeners.iter().flat_map(Listener::remotes);
     Ok(Places {
         pid_file: Some(pid_file),
         control: Some(control),
@@ -95,6 +118,7 @@ fn places(side: Side, settings: &Settings, folders: &Folders) -> anyhow::Result<
 async fn load(
     settings: &Settings,
     folders: &Folders,
+    tls: &Option<Arc<Tls>>,
     stations: &mut [Station],
 ) -> anyhow::Result<()> {
     // Both are looked at before either is changed.
@@ -115,7 +139,7 @@ async fn load(
                 // Whoever waits for a cluster answers nevertheless.
                 station.accept();
                 let subject = Arc::clone(station.subject());
-                let member = ClusterMember::new(side, path, settings, subject);
+                let member = ClusterMember::new(side, path, settings, tls.clone(), subject);
                 let task = member.start(own).await?;
                 station.spawn(task);
             }

@@ -9,6 +9,7 @@ pub mod cluster_control;
 pub mod clustered;
 pub mod control;
 pub mod database;
+pub mod entrance;
 pub mod listener;
 pub mod locks;
 pub mod log_control;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::entrance::{Entrance, Plaintext};
 use crate::remote::Remote;
 use crate::stream::{Connection, Stream};
 
@@ -34,6 +36,7 @@ static NEXT_UNIX_PEER: AtomicU64 = AtomicU64::new(0);
 pub struct Listener {
     socket: ListeningSocket,
     name: String,
+    entrance: Option<Arc<Entrance>>,
     last_failure_logged: Mutex<Option<Instant>>,
 }
 
@@ -135,7 +138,32 @@ impl Listener {
         Listener {
             socket,
             name,
+            entrance: None,
             last_failure_logged: Mutex::new(None),
+        }
+    }
+
+    /// Clients by TCP come in through an entrance from now on. Does nothing for Unix sockets.
+    pub fn set_entrance(&mut self, entrance: Arc<Entrance>) {
+        if matches!(self.socket, ListeningSocket::Tcp(_)) {
+            self.entrance = Some(entrance);
+        }
+    }
+
+    pub(crate) fn entrance(&self) -> Option<&Arc<Entrance>> {
+        self.entrance.as_ref()
+    }
+
+    /// The remotes that clients can use here: `pssl:` and, where plain ones are let in, `ptcp:`.
+    pub fn remotes(&self) -> Vec<String> {
+        let plain = self.name.clone();
+        let Some(entrance) = &self.entrance else {
+            return vec![plain];
+        };
+        let tls = plain.replacen("ptcp:", "pssl:", 1);
+        match entrance.plaintext() {
+            Plaintext::Allow => vec![tls, plain],
+            Plaintext::Refuse => vec![tls],
         }
     }
 

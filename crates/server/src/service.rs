@@ -8,11 +8,13 @@ use std::time::Duration;
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_engine::Version;
+use ovsdb_tls::Coming;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
 use crate::database::Database;
+use crate::entrance::MAX_COMING;
 use crate::listener::Listener;
 use crate::locks::{LockTable, SessionId};
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
@@ -21,6 +23,7 @@ use crate::ordering::{Ordering, Unbacked};
 use crate::report::{Reporter, Roll};
 use crate::server_database::{self, Rows, Status};
 use crate::session;
+use crate::stream::Connection;
 
 /// How long sessions may take to send what they have when the service is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -159,20 +162,33 @@ impl Service {
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the
     /// sessions go on until the service is closed.
     pub async fn accept(self: Arc<Self>, listener: Arc<Listener>) {
+        let mut coming = Coming::new(MAX_COMING);
         loop {
-            match listener.accept().await {
-                Ok(connection) => {
-                    let id = self.next_session.fetch_add(1, AtomicOrdering::Relaxed);
-                    let mailbox = Arc::new(Mailbox::default());
-                    self.sessions.lock().insert(id, mailbox.clone());
-                    tokio::spawn(session::run(self.clone(), connection, id, mailbox));
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                connection = coming.next() => {
+                    self.begin(connection);
+                    continue;
                 }
-                Err(error) => {
+            };
+            match (accepted, listener.entrance()) {
+                (Ok(connection), Some(entrance)) => {
+                    coming.add(Arc::clone(entrance).admit(connection));
+                }
+                (Ok(connection), None) => self.begin(connection),
+                (Err(error), _) => {
                     tracing::error!("cannot accept clients any more: {error}");
                     return;
                 }
             }
         }
+    }
+
+    fn begin(self: &Arc<Self>, connection: Connection) {
+        let id = self.next_session.fetch_add(1, AtomicOrdering::Relaxed);
+        let mailbox = Arc::new(Mailbox::default());
+        self.sessions.lock().insert(id, mailbox.clone());
+        tokio::spawn(session::run(self.clone(), connection, id, mailbox));
     }
 
     /// Forgets a session that has ended, and passes its locks on.

@@ -1,9 +1,10 @@
-//! A client's connection: TCP or Unix socket behind one type.
+//! A client's connection: TCP, TLS or Unix socket behind one type.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use ovsdb_tls::TlsSocket;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -12,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream};
 pub struct Connection {
     /// The bytes' way.
     pub stream: Stream,
-    /// The peer as logs name it: `tcp:127.0.0.1:43210`, `unix#7`.
+    /// The peer as logs name it: `tcp:127.0.0.1:43210`, `ssl:127.0.0.1:43210`, `unix#7`.
     pub peer: String,
 }
 
@@ -23,6 +24,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Unix(UnixStream),
+    /// Over TLS. What is written after `WouldBlock` must begin with the same bytes.
+    Tls(Box<TlsSocket>),
 }
 
 impl Stream {
@@ -36,6 +39,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.ready(interest).await,
             Stream::Unix(stream) => stream.ready(interest).await,
+            Stream::Tls(stream) => stream.ready(interest).await,
         }
     }
 
@@ -44,6 +48,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.try_read(buffer),
             Stream::Unix(stream) => stream.try_read(buffer),
+            Stream::Tls(stream) => stream.try_read(buffer),
         }
     }
 
@@ -52,6 +57,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.try_write(bytes),
             Stream::Unix(stream) => stream.try_write(bytes),
+            Stream::Tls(stream) => stream.try_write(bytes),
         }
     }
 
@@ -60,6 +66,7 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.try_write_vectored(buffers),
             Stream::Unix(stream) => stream.try_write_vectored(buffers),
+            Stream::Tls(stream) => stream.try_write_vectored(buffers),
         }
     }
 }
@@ -73,6 +80,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         }
     }
 }
@@ -86,6 +94,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -93,6 +102,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -100,6 +110,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! test fails.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::network::{Network, Wiring};
 use super::node::{Kind, Manner, Node, Site};
 use super::status::{Status, announced};
+use crate::keys::Authority;
 use crate::process::{require, wait_for};
 use crate::world::interconnect::Side;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub spare: usize,
     /// How they reach each other.
     pub wiring: Wiring,
+    /// They talk by TLS (`ssl:` addresses), with keys of `ovs-pki`.
+    pub tls: bool,
 }
 
 impl Options {
@@ -39,6 +42,7 @@ impl Options {
             kinds: vec![kind; 3],
             spare: 0,
             wiring,
+            tls: false,
         }
     }
 }
@@ -94,11 +98,16 @@ impl Cluster {
             let place = folder.path().join(number.to_string());
             Node::new(number, place, network.at_node(number))
         });
+        let keys = folder.path().join("tls");
+        if options.tls {
+            Authority::new(&keys)?.issue("node")?.put(&keys)?;
+        }
         Ok(Self {
             nodes: nodes.collect::<Result<_>>()?,
             site: Site {
                 addresses: (0..count).map(|number| network.address(number)).collect(),
                 ports: network.ports(),
+                tls: options.tls.then_some(keys),
             },
             network,
             folder: Some(folder),
@@ -173,6 +182,21 @@ impl Cluster {
         let other = (0..self.size()).find(|other| *other != number);
         let manner = Manner::Join(other.unwrap_or(number));
         self.nodes[number].start(kind, &self.site, manner)
+    }
+
+    /// The folder of `key`, `cert` and `cacert`, in a cluster with TLS.
+    #[must_use]
+    pub fn keys(&self) -> Option<&Path> {
+        self.site.tls.as_deref()
+    }
+
+    /// The port for the other members of a database, the same on all nodes.
+    #[must_use]
+    pub fn raft_port(&self, side: Side) -> u16 {
+        match side {
+            Side::Northbound => self.site.ports.northbound_raft,
+            Side::Southbound => self.site.ports.southbound_raft,
+        }
     }
 
     /// The network.

@@ -55,6 +55,8 @@ pub struct Site {
     pub addresses: Vec<IpAddr>,
     /// The ports of each.
     pub ports: Ports,
+    /// The folder of the keys, where they talk by TLS.
+    pub tls: Option<PathBuf>,
 }
 
 /// A node, running or not.

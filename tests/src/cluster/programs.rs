@@ -53,7 +53,13 @@ impl Node {
                 at(file),
             ];
             let server = executable(Program::Reference)?;
-            let arguments = arguments.map(OsString::from).to_vec();
+            let keys = site.tls.iter().flat_map(|folder| {
+                ["private-key=key", "certificate=cert", "ca-cert=cacert"].map(|option| {
+                    let (option, name) = option.split_once('=').unwrap_or((option, ""));
+                    format!("--{option}={}", folder.join(name).display())
+                })
+            });
+            let arguments = keys.chain(arguments).map(OsString::from).collect();
             daemons.push(self.daemon(server, arguments, &format!("{log}.out"))?);
         }
         Ok(daemons)
@@ -65,7 +71,8 @@ impl Node {
             Side::Northbound => site.ports.northbound_raft,
             Side::Southbound => site.ports.southbound_raft,
         };
-        let place = |node: usize| format!("tcp:{}:{port}", bracketed(site.addresses[node]));
+        let scheme = if site.tls.is_some() { "ssl" } else { "tcp" };
+        let place = |node: usize| format!("{scheme}:{}:{port}", bracketed(site.addresses[node]));
         let mut command = Command::new(require("ovsdb-tool", "openvswitch-common")?);
         match manner {
             Manner::Found => command
@@ -106,6 +113,16 @@ impl Node {
             // No transit switch but those that the tests make.
             ("TS_NAME".into(), "".into()),
         ];
+        if let Some(folder) = &site.tls {
+            environment.push(("ENABLE_SSL".into(), "true".into()));
+            for (name, file) in [
+                ("OVN_IC_DB_PRIVATE_KEY", "key"),
+                ("OVN_IC_DB_CERTIFICATE", "cert"),
+                ("OVN_IC_DB_CA_CERT", "cacert"),
+            ] {
+                environment.push((name.into(), folder.join(file).into()));
+            }
+        }
         let ports = site.ports;
         for (name, port) in [
             ("OVN_IC_DB_NB_PORT", ports.northbound),

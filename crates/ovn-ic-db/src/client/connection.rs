@@ -1,14 +1,20 @@
 //! A connection with a server, on which one request after the other is answered.
 
 use std::io;
+use std::time::Duration;
 
 use ovsdb::json::{Document, Json, Scanner, write};
 use ovsdb::message::Message;
-use ovsdb_cluster::address::Address;
+use ovsdb_cluster::address::{Address, Transport};
 use ovsdb_server::stream::Stream;
+use ovsdb_tls::HandshakeError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::keys;
+
+/// How long a TLS handshake may take; whoever waits may give up earlier.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest message that is read unless [`Client::accept`] says otherwise, in bytes.
 const MAX_MESSAGE: usize = 64 << 20;
 
@@ -60,10 +66,23 @@ impl Client {
     pub async fn connect(remote: &Address) -> io::Result<Client> {
         let stream = match remote {
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
-            Address::Network { host, port, .. } => {
-                let stream = TcpStream::connect((host.to_resolve(), *port)).await?;
+            Address::Network {
+                transport,
+                host,
+                port,
+            } => {
+                let host = host.to_resolve();
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
-                Stream::Tcp(stream)
+                match transport {
+                    Transport::Tcp => Stream::Tcp(stream),
+                    Transport::Ssl => {
+                        let tls = keys::get().ok_or_else(no_keys)?;
+                        let stream = tls.connect(&host, stream, PATIENCE).await;
+                        let stream = stream.map_err(HandshakeError::into_io)?;
+                        Stream::Tls(Box::new(stream.into()))
+                    }
+                }
             }
         };
         Ok(Client {
@@ -142,6 +161,10 @@ impl Client {
     }
 }
 
+fn no_keys() -> io::Error {
+    io::Error::other("no keys for TLS are set")
+}
+
 /// The system's words without its number.
 fn words(error: &io::Error) -> String {
     let text = error.to_string();
@@ -185,8 +208,6 @@ pub fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::net::UnixListener;
 
     use super::*;

@@ -2,6 +2,7 @@
 
 mod connection;
 mod contents;
+mod keys;
 mod leader;
 mod remotes;
 

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use ovsdb_cluster::address::{Address, Transport};
 
+use super::keys;
 use crate::command_line::ServerFlags;
 use crate::folders::Folders;
 use crate::schemas::Side;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Where to ask for each database; at least one place each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,28 +28,27 @@ pub enum RemotesError {
     )]
     Host(String),
     /// A remote that is none.
-    #[error("{flag}={remote}: must be tcp:HOST:PORT or unix:FILE")]
+    #[error("{flag}={remote}: must be tcp:HOST:PORT, ssl:HOST:PORT or unix:FILE")]
     Remote {
         /// The flag.
         flag: &'static str,
         /// What stands there.
         remote: String,
     },
-    /// TLS.
-    #[error("{flag}={remote}: TLS is not supported yet")]
-    Tls {
-        /// The flag.
-        flag: &'static str,
-        /// What stands there.
-        remote: String,
-    },
+    /// The keys for TLS.
+    #[error("TLS: {0} (--private-key, --certificate and --ca-cert name the files)")]
+    Keys(String),
+    /// A variable.
+    #[error("{0}")]
+    Setting(String),
     /// A list without a single entry.
     #[error("{0}: names no server")]
     Nobody(&'static str),
 }
 
 impl Remotes {
-    /// What the flags mean. `environment` names the run folder, where they name nobody.
+    /// What the flags mean. `environment` names the run folder, where they name nobody, and says
+    /// whether hosts are asked by TLS. Reads the keys if somebody is.
     ///
     /// # Errors
     /// If they do not name servers.
@@ -56,8 +56,23 @@ impl Remotes {
         flags: &ServerFlags,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Remotes, RemotesError> {
+        let remotes = Remotes::name(flags, environment)?;
+        let all = remotes.northbound.iter().chain(&remotes.southbound);
+        if all.into_iter().any(uses_tls) {
+            let files = settings::key_files(&flags.keys, environment);
+            keys::load(files).map_err(|error| RemotesError::Keys(error.to_string()))?;
+        }
+        Ok(remotes)
+    }
+
+    fn name(
+        flags: &ServerFlags,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Remotes, RemotesError> {
         if let Some(hosts) = &flags.host {
-            return of_hosts(hosts);
+            let tls = settings::tls_enabled(environment);
+            let tls = tls.map_err(|error| RemotesError::Setting(error.to_string()))?;
+            return of_hosts(hosts, if tls { "ssl" } else { "tcp" });
         }
         if let (Some(northbound), Some(southbound)) = (&flags.nb, &flags.sb) {
             return Ok(Remotes {
@@ -88,13 +103,15 @@ fn local(folder: &Path, side: Side) -> Address {
 }
 
 /// Hosts between commas, with the usual ports.
-fn of_hosts(list: &str) -> Result<Remotes, RemotesError> {
+fn of_hosts(list: &str, scheme: &str) -> Result<Remotes, RemotesError> {
     let hosts: Vec<&str> = entries(list).collect();
     if hosts.is_empty() {
         return Err(RemotesError::Nobody("--host"));
     }
     let at = |side: Side| {
-        let all = hosts.iter().map(|host| of_host(host, side.usual_port()));
+        let all = hosts
+            .iter()
+            .map(|host| of_host(host, scheme, side.usual_port()));
         all.collect::<Result<Vec<_>, _>>()
     };
     Ok(Remotes {
@@ -103,14 +120,14 @@ fn of_hosts(list: &str) -> Result<Remotes, RemotesError> {
     })
 }
 
-fn of_host(host: &str, port: u16) -> Result<Address, RemotesError> {
+fn of_host(host: &str, scheme: &str, port: u16) -> Result<Address, RemotesError> {
     let is_bare_v6 = host
         .split('%')
         .next()
         .is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok());
     let remote = match is_bare_v6 {
-        true => format!("tcp:[{host}]:{port}"),
-        false => format!("tcp:{host}:{port}"),
+        true => format!("{scheme}:[{host}]:{port}"),
+        false => format!("{scheme}:{host}:{port}"),
     };
     remote
         .parse()
@@ -129,13 +146,19 @@ fn of_list(flag: &'static str, list: &str) -> Result<Vec<Address>, RemotesError>
 fn of_remote(flag: &'static str, text: &str) -> Result<Address, RemotesError> {
     let remote = text.to_owned();
     match text.parse() {
-        Ok(Address::Network {
-            transport: Transport::Ssl,
-            ..
-        }) => Err(RemotesError::Tls { flag, remote }),
         Ok(address) if address != Address::Unix(String::new()) => Ok(address),
         _ => Err(RemotesError::Remote { flag, remote }),
     }
+}
+
+fn uses_tls(remote: &Address) -> bool {
+    matches!(
+        remote,
+        Address::Network {
+            transport: Transport::Ssl,
+            ..
+        }
+    )
 }
 
 fn entries(list: &str) -> impl Iterator<Item = &str> {
@@ -150,7 +173,12 @@ mod tests {
 
     fn find(flags: ServerFlags) -> Result<[String; 2], String> {
         let remotes = Remotes::find(&flags, &|name| {
-            (name == "OVN_RUNDIR").then(|| OsString::from("/run/x"))
+            let value = match name {
+                "OVN_RUNDIR" => "/run/x",
+                "OVN_IC_DB_PRIVATE_KEY" => "/nowhere/key",
+                _ => return None,
+            };
+            Some(OsString::from(value))
         });
         let remotes = remotes.map_err(|error| error.to_string())?;
         Ok(Side::BOTH.map(|side| {
@@ -195,9 +223,13 @@ mod tests {
         assert_eq!(nb, "tcp:[::1]:1 unix:/a/b");
         assert_eq!(sb, "tcp:x:2");
         let wrong = lists("unix:/a", "ptcp:1").expect_err("no remote");
-        assert_eq!(wrong, "--sb=ptcp:1: must be tcp:HOST:PORT or unix:FILE");
-        let tls = lists("ssl:1.2.3.4:5", "unix:/a").expect_err("TLS");
-        assert_eq!(tls, "--nb=ssl:1.2.3.4:5: TLS is not supported yet");
+        assert_eq!(
+            wrong,
+            "--sb=ptcp:1: must be tcp:HOST:PORT, ssl:HOST:PORT or unix:FILE"
+        );
+        // The keys are read at once.
+        let tls = lists("ssl:1.2.3.4:5", "unix:/a").expect_err("no keys");
+        assert!(tls.starts_with("TLS: /nowhere/"), "{tls}");
         assert!(lists("unix:", "unix:/a").is_err());
     }
 

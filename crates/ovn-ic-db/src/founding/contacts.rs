@@ -67,6 +67,26 @@ impl Contacts {
                 let others = self.links.values().any(|contact| contact.node == node);
                 (!others).then_some(Event::Gone(node))
             }
+            // Somebody is there who cannot be talked to: what it has is not known, and nobody founds beside
+            // it before a person has looked.
+            stream::Event::Unreachable {
+                address,
+                no_tls: true,
+                ..
+            } => Some(Event::Evidence {
+                node: ip(address)?,
+                cluster: None,
+                present: false,
+            }),
+            stream::Event::Refused {
+                address,
+                refusal: Refusal::Tls(_),
+                ..
+            } => Some(Event::Evidence {
+                node: ip(address)?,
+                cluster: None,
+                present: false,
+            }),
             stream::Event::Unreachable {
                 address, refused, ..
             } => Some(Event::Unreachable {
@@ -128,6 +148,35 @@ mod tests {
             },
             held: ovsdb_cluster::wire::stream::Held::default(),
         }
+    }
+
+    fn no_answer(address: &str, no_tls: bool) -> stream::Event {
+        stream::Event::Unreachable {
+            server: None,
+            address: address.into(),
+            error: String::new(),
+            refused: !no_tls,
+            no_tls,
+        }
+    }
+
+    #[test]
+    fn who_cannot_be_talked_to_may_have_a_cluster() {
+        let evidence = Some(Event::Evidence {
+            node: node(2),
+            cluster: None,
+            present: false,
+        });
+        let mut contacts = Contacts::default();
+        let no_tls = no_answer("ssl:10.0.0.2:6647", true);
+        assert_eq!(contacts.on(&no_tls), evidence);
+        let refuses_us = stream::Event::Refused {
+            link: LinkId(1),
+            server: None,
+            address: "ssl:10.0.0.2:6647".into(),
+            refusal: Refusal::Tls("refuses".into()),
+        };
+        assert_eq!(contacts.on(&refuses_us), evidence);
     }
 
     fn disconnected(link: u64) -> stream::Event {
@@ -200,12 +249,7 @@ mod tests {
     #[test]
     fn unreachable_nodes_are_told_by_their_address() {
         let mut contacts = Contacts::default();
-        let unreachable = |address: &str| stream::Event::Unreachable {
-            server: None,
-            address: address.into(),
-            error: String::new(),
-            refused: true,
-        };
+        let unreachable = |address: &str| no_answer(address, false);
         assert_eq!(
             contacts.on(&unreachable("tcp:[10.0.0.2]:6647")),
             Some(Event::Unreachable {

@@ -39,6 +39,8 @@ pub struct Seeking {
     pub remotes: Vec<IpAddr>,
     /// What it can do, without facts about founding.
     pub announcement: Announcement,
+    /// Bounds, times and keys of its connections.
+    pub wire: stream::Settings,
 }
 
 /// What is to be done next.
@@ -89,7 +91,7 @@ impl Seeker {
             announcement: founding.report().announce(seeking.announcement.clone()),
         };
         let listen = SocketAddr::new(cluster.local, cluster.raft_port(side));
-        let settings = stream::Settings::default();
+        let settings = seeking.wire.clone();
         let peers = Peers::start(local, &[listen], &Servers::new(), sender, settings)?;
         let asked = cluster.others().into_iter().chain(seeking.remotes.clone());
         let asked: Vec<String> = asked.map(|node| cluster.raft_address(side, node)).collect();

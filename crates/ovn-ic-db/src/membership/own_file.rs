@@ -142,7 +142,12 @@ impl OwnFile {
         }
         if let (OwnFile::Clustered(file), Some(cluster)) = (self, cluster) {
             let is = &file.replayed().header.identity.local_address;
-            let should = cluster.local_address(side);
+            let should = match is.parse() {
+                Ok(Address::Network { transport, .. }) => {
+                    cluster.over(transport).local_address(side)
+                }
+                _ => cluster.local_address(side),
+            };
             if !same_address(is, &should) {
                 bail!(
                     "{path}: is the file of the member at {is}, but this node's address is {should}"

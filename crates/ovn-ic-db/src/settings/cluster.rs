@@ -30,6 +30,8 @@ pub struct ClusterSettings {
     raft_ports: [u16; 2],
     /// The election timer of a cluster that this node founds.
     pub election_timer: Duration,
+    /// How members talk to each other.
+    transport: Transport,
 }
 
 impl ClusterSettings {
@@ -38,6 +40,7 @@ impl ClusterSettings {
     pub(super) fn resolve(
         flags: &RunFlags,
         sources: &Sources<'_>,
+        transport: Transport,
         warnings: &mut Vec<String>,
     ) -> Result<Option<(ClusterSettings, Option<IpAddr>)>, SettingError> {
         let ports = RaftPorts::resolve(flags, sources)?;
@@ -93,6 +96,7 @@ impl ClusterSettings {
             leader: leader_address,
             raft_ports: ports.0,
             election_timer,
+            transport,
         };
         Ok(Some((settings, listen)))
     }
@@ -129,16 +133,23 @@ impl ClusterSettings {
         }
     }
 
-    /// Where a node listens for the members of a database: `tcp:IP:PORT`, `tcp:[IPv6]:PORT`.
+    /// The same in a cluster whose members have addresses of this kind.
+    pub fn over(&self, transport: Transport) -> ClusterSettings {
+        ClusterSettings {
+            transport,
+            ..self.clone()
+        }
+    }
+
+    /// Where a node listens for the members of a database: `tcp:IP:PORT`, `ssl:[IPv6]:PORT`.
     pub fn raft_address(&self, side: Side, node: IpAddr) -> String {
         let host = match node {
             IpAddr::V4(ip) => Host::V4(ip),
             IpAddr::V6(ip) => Host::V6(ip, None),
         };
         let port = self.raft_port(side);
-        let transport = Transport::Tcp;
         let address = Address::Network {
-            transport,
+            transport: self.transport,
             host,
             port,
         };

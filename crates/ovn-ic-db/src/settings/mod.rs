@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ovsdb_cluster::address::Transport;
 use ovsdb_log::SyncPolicy;
 use tracing::level_filters::LevelFilter;
 
@@ -20,12 +21,14 @@ use crate::transit_switches::Wanted;
 mod cluster;
 mod given;
 mod switches;
+mod tls;
 pub mod variables;
 
 pub use cluster::ClusterSettings;
 pub use given::SettingError;
 use given::{Environment, Given, Sources, addresses, level};
 use switches::transit_switches;
+pub use tls::{TlsSettings, enabled as tls_enabled, files as key_files};
 
 /// When a write is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct Settings {
     pub listen: Vec<IpAddr>,
     /// What makes the node one of a cluster's; none is standalone.
     pub cluster: Option<ClusterSettings>,
+    /// TLS; none where connections are not encrypted.
+    pub tls: Option<TlsSettings>,
     /// When writes are answered.
     pub durability: Durability,
     /// The folders that were named.
@@ -91,14 +96,13 @@ impl Settings {
     pub fn resolve(flags: &RunFlags, environment: Environment<'_>) -> Result<Self, SettingError> {
         let sources = Sources { environment };
         let mut warnings = Vec::new();
-        if sources.boolean("ENABLE_SSL")? == Some(true) {
-            warnings.push(
-                "ENABLE_SSL=true: this version has no TLS: clients are served in PLAIN TEXT, as the replaced servers do"
-                    .to_owned(),
-            );
-        }
+        let tls = TlsSettings::resolve(flags, &sources, &mut warnings)?;
+        let transport = match &tls {
+            Some(tls) if tls.cluster => Transport::Ssl,
+            _ => Transport::Tcp,
+        };
         let (cluster, listen_alone) =
-            ClusterSettings::resolve(flags, &sources, &mut warnings)?.unzip();
+            ClusterSettings::resolve(flags, &sources, transport, &mut warnings)?.unzip();
 
         let nb_port = sources.port("--nb-port", &flags.nb_port, "OVN_IC_DB_NB_PORT", 6645)?;
         let sb_port = sources.port("--sb-port", &flags.sb_port, "OVN_IC_DB_SB_PORT", 6646)?;
@@ -140,6 +144,7 @@ impl Settings {
             sb_port,
             listen,
             cluster,
+            tls,
             durability: match durability {
                 None => Durability::Always,
                 Some(given) => Durability::parse(given.value.trim())
@@ -312,12 +317,5 @@ mod tests {
             let names_it = error.starts_with(&format!("{name}={value}: "));
             assert!(names_it || value == "6646", "{error}");
         }
-    }
-
-    #[test]
-    fn tls_is_not_silently_left_out() {
-        let settings = resolve(&[("ENABLE_SSL", "true")]);
-        let warnings = settings.expect("settings").warnings;
-        assert!(warnings[0].contains("PLAIN TEXT"), "{warnings:?}");
     }
 }

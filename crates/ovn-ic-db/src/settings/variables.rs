@@ -52,6 +52,23 @@ pub const VARIABLES: &[Variable] = &[
     variable("TS_CIDR", None, "by PROTOCOL"),
     variable("PROTOCOL", None, "ipv4"),
     variable("ENABLE_SSL", None, "false"),
+    variable(
+        "OVN_IC_DB_PRIVATE_KEY",
+        Some("--private-key"),
+        "/var/run/tls/key",
+    ),
+    variable(
+        "OVN_IC_DB_CERTIFICATE",
+        Some("--certificate"),
+        "/var/run/tls/cert",
+    ),
+    variable(
+        "OVN_IC_DB_CA_CERT",
+        Some("--ca-cert"),
+        "/var/run/tls/cacert",
+    ),
+    variable("OVN_IC_DB_PLAINTEXT", Some("--plaintext"), "allow"),
+    variable("OVN_IC_DB_RAFT_TLS", Some("--raft-tls"), "as ENABLE_SSL"),
     variable("ENABLE_BIND_LOCAL_IP", None, "by POD_IP"),
     variable("POD_IP", None, "unset"),
     variable("POD_NAME", None, "unset"),

@@ -11,3 +11,4 @@ mod start;
 mod status;
 mod switches;
 mod takeover;
+mod tls;

@@ -162,6 +162,7 @@ fn wrong_settings_end_it_with_status_2() -> Result<()> {
         ("TS_NUM", "many", "TS_NUM=many: must be a number"),
         ("OVN_IC_DB_DURABLE", "maybe", "must be always or asked"),
         ("ENABLE_SSL", "1", "must be true or false"),
+        ("OVN_IC_DB_PLAINTEXT", "refuse", "set ENABLE_SSL=true"),
         (
             "NODE_IPS",
             "10.0.0.1,10.0.0.2",
@@ -214,7 +215,7 @@ fn a_folder_that_cannot_be_used() -> Result<()> {
 fn what_is_not_known_is_a_warning() -> Result<()> {
     let mut program = Program::new()?
         .set("OVN_IC_DB_NB_PROT", "1")
-        .set("ENABLE_SSL", "true");
+        .set("OVN_IC_DB_CA_CERT", "/x");
     program.start()?;
     let said = program.said();
     let warned = |word: &str| {
@@ -222,7 +223,7 @@ fn what_is_not_known_is_a_warning() -> Result<()> {
         lines.any(|line| line.contains(word))
     };
     assert!(
-        warned("OVN_IC_DB_NB_PROT") && warned("PLAIN TEXT"),
+        warned("OVN_IC_DB_NB_PROT") && warned("has no effect without ENABLE_SSL=true"),
         "{said}"
     );
     Ok(())

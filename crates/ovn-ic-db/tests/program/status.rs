@@ -271,8 +271,13 @@ fn wrong_flags_say_what_to_write() -> Result<()> {
             "--host=10.0.0.1:6645: must be a name or an IP address",
         ),
         (
-            &["--nb=tcp:a:1", "--sb=ssl:a:2"],
-            "--sb=ssl:a:2: TLS is not supported yet",
+            &[
+                "--nb=tcp:a:1",
+                "--sb=ssl:a:2",
+                "--ca-cert=/nowhere/ca",
+                "-p/nowhere/key",
+            ],
+            "TLS: /nowhere/key: the private key cannot be read",
         ),
         (&["--nb=tcp:a:1"], "--sb"),
         (&["--timeout=0"], "--timeout"),

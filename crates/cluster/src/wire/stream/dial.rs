@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
 
 use super::backoff::Backoff;
 use super::event::{Closed, Event};
@@ -21,14 +22,16 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
     let settings = &shared.settings;
     let mut backoff = Backoff::new(settings.retry_first);
     let mut last_error = None;
+    let mut was_no_tls = false;
     loop {
         let attempt = tokio::select! {
-            attempt = connect(&target, settings.connect) => attempt,
+            attempt = connect(&shared, &target) => attempt,
             () = target.stop.cancelled() => return,
         };
         let wait = match attempt {
             Ok(stream) => {
                 last_error = None;
+                was_no_tls = false;
                 let started = Instant::now();
                 let good = talk(&shared, &target, stream).await;
                 if good || started.elapsed() >= GOOD {
@@ -36,9 +39,17 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
                 }
                 backoff.wait(settings.retry_refused)
             }
-            Err(error) => {
-                unreachable(&shared, &target, &error, last_error.replace(error.kind())).await;
-                backoff.wait(settings.retry_most)
+            Err(failure) => {
+                let before = last_error.replace(failure.error.kind());
+                let most = match failure.no_tls {
+                    true => settings.retry_refused,
+                    false => settings.retry_most,
+                };
+                // Once may be somebody who just ends.
+                let again = std::mem::replace(&mut was_no_tls, failure.no_tls);
+                let no_tls = failure.no_tls && again;
+                unreachable(&shared, &target, &failure, before, no_tls).await;
+                backoff.wait(most)
             }
         };
         tokio::select! {
@@ -49,32 +60,67 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
     }
 }
 
-async fn connect(target: &Target, patience: Duration) -> io::Result<TcpStream> {
+/// A connection that was made.
+enum Made {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
     let Address::Network {
-        transport: Transport::Tcp,
+        transport,
         host,
         port,
     } = &target.address
     else {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "only tcp: addresses can be dialled",
-        ));
+        let words = "only tcp: and ssl: addresses can be dialled";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
     };
-    let connect = TcpStream::connect((host.to_resolve(), *port));
-    let stream = timeout(patience, connect)
+    let host = host.to_resolve();
+    let connect = TcpStream::connect((host.as_str(), *port));
+    let stream = timeout(shared.settings.connect, connect)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     // A port of the range for callers can be connected with itself when nobody listens there.
     if stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
     }
     stream.set_nodelay(true)?;
-    Ok(stream)
+    if *transport == Transport::Tcp {
+        return Ok(Made::Plain(stream));
+    }
+    let Some(tls) = &shared.settings.tls else {
+        let words = "needs TLS, and no keys are set here";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    };
+    let shaken = tls.connect(&host, stream, shared.settings.handshake).await;
+    match shaken {
+        Ok(stream) => Ok(Made::Tls(Box::new(stream))),
+        Err(error) => Err(Failure {
+            no_tls: true,
+            error: error.into_io(),
+        }),
+    }
+}
+
+/// Why there is no connection.
+struct Failure {
+    error: io::Error,
+    /// Somebody is there.
+    no_tls: bool,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure {
+            error,
+            no_tls: false,
+        }
+    }
 }
 
 /// True if the peer was heard of.
-async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool {
+async fn talk(shared: &Arc<Shared>, target: &Target, made: Made) -> bool {
     let address = target.address.to_string();
     let (id, outbox, stop) = shared.add_link(Some(target), address.clone(), &target.stop);
     let connected = Event::Connected {
@@ -88,10 +134,16 @@ async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool 
     }
     let running = Running::new(shared.clone(), id, outbox, true);
     let closed = match shared.tell(connected).await {
-        true => {
-            let (read, write) = stream.into_split();
-            running.run(read, write, stop).await
-        }
+        true => match made {
+            Made::Plain(stream) => {
+                let (read, write) = stream.into_split();
+                running.run(read, write, stop).await
+            }
+            Made::Tls(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                running.run(read, write, stop).await
+            }
+        },
         false => Closed::ByUs,
     };
     let refused = matches!(closed, Closed::Refused(_));
@@ -102,13 +154,17 @@ async fn talk(shared: &Arc<Shared>, target: &Target, stream: TcpStream) -> bool 
 async fn unreachable(
     shared: &Shared,
     target: &Target,
-    error: &io::Error,
+    failure: &Failure,
     before: Option<io::ErrorKind>,
+    no_tls: bool,
 ) {
     let db = shared.db();
     let address = target.address.to_string();
+    let error = &failure.error;
     if before == Some(error.kind()) {
         tracing::debug!(db, "raft: {address} cannot be reached: {error}");
+    } else if failure.no_tls {
+        tracing::warn!(db, "raft: {address}: no connection: {error}");
     } else {
         tracing::info!(db, "raft: {address} cannot be reached: {error}");
     }
@@ -117,7 +173,8 @@ async fn unreachable(
             server: target.server(),
             address,
             error: error.to_string(),
-            refused: error.kind() != io::ErrorKind::TimedOut,
+            refused: error.kind() != io::ErrorKind::TimedOut && !failure.no_tls,
+            no_tls,
         })
         .await;
 }

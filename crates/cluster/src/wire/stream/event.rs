@@ -58,6 +58,8 @@ pub enum Event {
         error: String,
         /// The system there, or a router, said no; otherwise there was no answer at all.
         refused: bool,
+        /// Somebody is there, but there is no TLS with it.
+        no_tls: bool,
     },
     /// A peer was refused, and the connection is being closed.
     Refused {

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// It sends more than there is room for: so many bytes for it and others like it together.
     #[error("sends more than there is room for, {0} bytes")]
     NoRoom(usize),
+    /// It refuses our certificate.
+    #[error("{0}")]
+    Tls(String),
     /// It called and said nothing in time.
     #[error("says nothing")]
     SaysNothing,

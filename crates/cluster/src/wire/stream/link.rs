@@ -136,7 +136,7 @@ impl Running {
                 }
                 Ok(0) => return Closed::ByPeer,
                 Ok(_) => self.activity.mark(),
-                Err(error) => return Closed::Failed(error.to_string()),
+                Err(error) => return failed(&error),
             }
             self.activity.hold(true);
             if let Err(closed) = self.handle_all(&mut inbox).await {
@@ -251,8 +251,12 @@ impl Running {
                     Ok(0) => return Closed::Failed("nothing can be written".into()),
                     Ok(_) if large => self.activity.mark(),
                     Ok(_) => {}
-                    Err(error) => return Closed::Failed(error.to_string()),
+                    Err(error) => return failed(&error),
                 }
+            }
+            // TLS may have kept a part.
+            if let Err(error) = write.flush().await {
+                return failed(&error);
             }
         }
         // What was written still arrives before the end.
@@ -333,6 +337,13 @@ impl Running {
             }
             _ => {}
         }
+    }
+}
+
+fn failed(error: &std::io::Error) -> Closed {
+    match ovsdb_tls::peer_refuses(error) {
+        Some(why) => Closed::Refused(Refusal::Tls(why).into()),
+        None => Closed::Failed(error.to_string()),
     }
 }
 

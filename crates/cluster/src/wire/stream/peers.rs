@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ovsdb_tls::Tls;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -17,6 +18,7 @@ use super::identity::Local;
 use super::outbox::{Kind, Outbox};
 use super::settings::Settings;
 use super::table::{Link, Shared, State, Target};
+use crate::address::Transport;
 use crate::entry::{ServerId, Servers};
 use crate::wire::message::frame;
 use crate::wire::{Address, Announcement, Body, ClusterId, Head};
@@ -74,7 +76,8 @@ impl Peers {
     /// its reader must not wait for them. Must be called in a runtime.
     ///
     /// # Errors
-    /// If an address cannot be listened at; nothing is left behind then.
+    /// If an address cannot be listened at, or the own address is of `ssl:` and there are no keys;
+    /// nothing is left behind then.
     pub fn start(
         local: Local,
         listen: &[SocketAddr],
@@ -82,6 +85,7 @@ impl Peers {
         events: mpsc::Sender<Event>,
         settings: Settings,
     ) -> io::Result<Peers> {
+        let tls = tls_for(&local.address, &settings)?;
         let mut listeners = Vec::new();
         for address in listen {
             let listener = accept::listen(*address)
@@ -94,7 +98,7 @@ impl Peers {
             .collect::<io::Result<_>>()?;
         let shared = Arc::new(Shared::new(local, settings, events));
         for listener in listeners {
-            let calls = accept::take_calls(shared.clone(), listener);
+            let calls = accept::take_calls(shared.clone(), listener, tls.clone());
             shared.tasks.spawn(calls);
         }
         let peers = Peers {
@@ -283,6 +287,23 @@ impl Peers {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+    }
+}
+
+/// What calls at the own address are taken with.
+fn tls_for(address: &str, settings: &Settings) -> io::Result<Option<Arc<Tls>>> {
+    match address.parse() {
+        Ok(Address::Network {
+            transport: Transport::Ssl,
+            ..
+        }) => match &settings.tls {
+            Some(tls) => Ok(Some(Arc::clone(tls))),
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{address}: needs TLS, and no keys are set"),
+            )),
+        },
+        _ => Ok(None),
     }
 }
 

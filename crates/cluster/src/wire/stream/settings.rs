@@ -1,6 +1,9 @@
 //! Bounds and times.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use ovsdb_tls::Tls;
 
 /// Bounds and times of all connections. The defaults suit a database of up to 2 GiB.
 #[derive(Debug, Clone)]
@@ -26,6 +29,10 @@ pub struct Settings {
     pub probe: Duration,
     /// How long a connection may take to be made.
     pub connect: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake: Duration,
+    /// What connections with `ssl:` addresses are made with.
+    pub tls: Option<Arc<Tls>>,
     /// The wait before the first new attempt; it doubles from then on.
     pub retry_first: Duration,
     /// The longest wait where nobody answers. A peer that comes back calls by itself, and is
@@ -47,6 +54,8 @@ impl Default for Settings {
             max_queued_bytes: 64 << 20,
             probe: Duration::from_secs(2),
             connect: Duration::from_secs(1),
+            handshake: Duration::from_secs(5),
+            tls: None,
             retry_first: Duration::from_millis(20),
             retry_most: Duration::from_millis(250),
             retry_refused: Duration::from_secs(4),

@@ -51,6 +51,7 @@ impl Nodes {
 
     fn seek(&self, node: u8, leader: Option<u8>) -> Result<Seeker> {
         let seeking = Seeking {
+            wire: ovsdb_cluster::wire::stream::Settings::default(),
             side: SIDE,
             server: Uuid::new_v4(),
             past: Past::Nothing,

@@ -1,0 +1,131 @@
+//! Where clients by TCP come in while TLS is on: one port for TLS and plain connections, which the
+//! first byte tells apart. It is 22 for TLS (RFC 8446 section 5.1, `handshake`), and no JSON begins so.
+//!
+//! Who comes in has a task of its own for it ([`ovsdb_tls::Coming`]), and a deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ovsdb_cluster::wire::stream::LogLimit;
+use ovsdb_tls::Tls;
+use tokio::net::TcpStream;
+
+use crate::stream::{Connection, Stream};
+
+/// The first byte of a TLS connection.
+const HANDSHAKE: u8 = 22;
+/// How long a client may take for its first byte.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// How long its handshake may take then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many may be coming in at once by one listener.
+pub(crate) const MAX_COMING: usize = 512;
+
+/// What happens to connections without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// They are let in.
+    Allow,
+    /// They are closed.
+    Refuse,
+}
+
+/// The rules for who comes in.
+#[derive(Debug)]
+pub struct Entrance {
+    tls: Arc<Tls>,
+    plaintext: Plaintext,
+    /// How many lines may be written about those that are let in.
+    plain: LogLimit,
+    /// And about those that are not.
+    refused: LogLimit,
+}
+
+impl Entrance {
+    /// An entrance with these keys.
+    pub fn new(tls: Arc<Tls>, plaintext: Plaintext) -> Entrance {
+        Entrance {
+            tls,
+            plaintext,
+            plain: LogLimit::new(),
+            refused: LogLimit::new(),
+        }
+    }
+
+    /// What happens to connections without TLS.
+    pub fn plaintext(&self) -> Plaintext {
+        self.plaintext
+    }
+
+    /// Lets a client in; none if it was refused, and the log says so.
+    pub(crate) async fn admit(self: Arc<Self>, connection: Connection) -> Option<Connection> {
+        let Connection { stream, peer } = connection;
+        let Stream::Tcp(socket) = stream else {
+            return Some(Connection { stream, peer });
+        };
+        let first = tokio::time::timeout(FIRST_BYTE, first_byte(&socket)).await;
+        match first {
+            Err(_) => {
+                say(&self.refused, || {
+                    tracing::info!("{peer}: says nothing: connection closed")
+                });
+                None
+            }
+            // It has gone already, as somebody does who only looks whether the port is open.
+            Ok(None) => None,
+            Ok(Some(HANDSHAKE)) => self.shake_hands(socket, peer).await,
+            Ok(Some(_)) => self.admit_plain(socket, peer),
+        }
+    }
+
+    async fn shake_hands(&self, socket: TcpStream, peer: String) -> Option<Connection> {
+        let peer = peer.replacen("tcp:", "ssl:", 1);
+        match self.tls.accept(socket, PATIENCE).await {
+            Ok(stream) => {
+                let stream = Stream::Tls(Box::new(stream.into()));
+                Some(Connection { stream, peer })
+            }
+            Err(error) => {
+                say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
+                None
+            }
+        }
+    }
+
+    fn admit_plain(&self, socket: TcpStream, peer: String) -> Option<Connection> {
+        match self.plaintext {
+            Plaintext::Allow => {
+                say(&self.plain, || {
+                    tracing::info!("{peer}: connects without TLS")
+                });
+                let stream = Stream::Tcp(socket);
+                Some(Connection { stream, peer })
+            }
+            Plaintext::Refuse => {
+                say(&self.refused, || {
+                    tracing::warn!(
+                        "{peer}: refused: it connects without TLS, which is not allowed"
+                    );
+                });
+                None
+            }
+        }
+    }
+}
+
+fn say(limit: &LogLimit, line: impl FnOnce()) {
+    match limit.allow() {
+        None => return,
+        Some(0) => {}
+        Some(more) => tracing::info!("{more} lines about clients were left out here"),
+    }
+    line();
+}
+
+async fn first_byte(socket: &TcpStream) -> Option<u8> {
+    let mut byte = [0];
+    match socket.peek(&mut byte).await {
+        Ok(1..) => Some(byte[0]),
+        Ok(0) | Err(_) => None,
+    }
+}
