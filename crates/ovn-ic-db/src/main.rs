@@ -12,6 +12,7 @@ mod control_commands;
 mod databases;
 mod folders;
 mod founding;
+mod health_command;
 mod logging;
 mod membership;
 mod own_contents;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         None => run(&line.run),
         Some(Command::Run(flags)) => run(&flags),
         Some(Command::Status(flags)) => status_command::main(&flags),
+        Some(Command::Health(flags)) => health_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }

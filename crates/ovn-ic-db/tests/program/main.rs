@@ -2,6 +2,7 @@
 
 mod control;
 mod ending;
+mod health;
 mod program;
 mod refusals;
 mod server_command;
