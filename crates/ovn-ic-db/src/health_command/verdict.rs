@@ -89,7 +89,11 @@ mod tests {
         let said = judge(alone(), database("S", true, "leader", "x"), false);
         let line = "well: N is served; S is served, and led here";
         assert_eq!(said, (true, line.to_owned()));
-        let said = judge(alone(), database("S", false, "", "Connection\nrefused"), false);
+        let said = judge(
+            alone(),
+            database("S", false, "", "Connection\nrefused"),
+            false,
+        );
         let line = "not well: N is served; S does not answer: Connection refused";
         assert_eq!(said, (false, line.to_owned()));
         assert!(!judge(database("S", false, "", "gone"), alone(), true).0);
