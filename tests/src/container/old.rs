@@ -6,6 +6,7 @@ use anyhow::Result;
 use super::docker::Container;
 use super::node::Place;
 use super::sandbox::Sandbox;
+use crate::world::interconnect::{Side, debian_schema};
 
 /// Starts both servers, and stops them as its container is stopped. `$@` are ovn-ctl's options.
 const SCRIPT: &str = "
@@ -27,9 +28,17 @@ pub fn start(
     cluster: Option<(usize, &[String])>,
 ) -> Result<Container> {
     let volumes = place.volumes();
+    // The image has no need of the schemas.
+    let schemas = Side::BOTH.map(|side| debian_schema(side.schema()));
+    let schemas = schemas.into_iter().map(|schema| {
+        let schema = schema?;
+        Ok(format!("{0}:{0}:ro", schema.display()))
+    });
+    let schemas: Vec<String> = schemas.collect::<Result<_>>()?;
     let mut options: Vec<&str> = volumes.iter().map(String::as_str).collect();
     // Debian's package has another folder for databases than the deployment's image.
     options.extend(["--env", "OVN_DBDIR=/etc/ovn"]);
+    options.extend(schemas.iter().flat_map(|mount| ["-v", mount]));
     let mut arguments = Vec::new();
     match cluster {
         None => options.extend(["--network", "none"]),

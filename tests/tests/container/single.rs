@@ -41,9 +41,10 @@ fn check_clean_up(container: &Container) -> Result<()> {
     let zone = sbctl("create Availability_Zone name=az1")?
         .trim()
         .to_owned();
-    sbctl(&format!(
-        "create Gateway name=gw availability_zone={zone} hostname=node1"
-    ))?;
+    let encap = "--id=@e create Encap type=geneve ip=192.0.2.1 gateway_name=gw";
+    let gateway =
+        format!("create Gateway name=gw availability_zone={zone} hostname=node1 encaps=@e");
+    sbctl(&format!("{encap} -- {gateway}"))?;
     let find = "--format=csv --data=bare --no-heading --columns=_uuid find";
     let found = sbctl(&format!("{find} Availability_Zone name=az1"))?;
     ensure!(found.trim() == zone, "{found}");
