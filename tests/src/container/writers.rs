@@ -26,6 +26,9 @@ const STEPPED: &str = "stepped";
 /// The counter that it adds to.
 const ADDED: &str = "added";
 
+/// What the checker wants to know, from all rows.
+type Digest = fn(&Rows) -> Contents;
+
 /// Two writers: `ovn-ic-nbctl` with all addresses, and a raw client of the southbound database.
 #[derive(Debug)]
 pub struct Writers {
@@ -111,7 +114,7 @@ impl Writers {
         }
         let operations = self.diary.operations();
         let mut found = self.diary.complaints();
-        let judges: [(Side, &str, fn(&Rows) -> Contents); 2] = [
+        let judges: [(Side, &str, Digest); 2] = [
             (Side::Northbound, "ctl", ctl_writer::contents),
             (Side::Southbound, "raw", writer::contents),
         ];
