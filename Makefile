@@ -1,11 +1,12 @@
 # make run    the program                    make test   everything that must pass
 # make world  two zones with real daemons
 # make bench  ours beside Debian's server    make soak   random requests and faults for hours
+# make image  the container image ovn-ic-db:latest
 # make faults what faults cost a cluster's clients, ours beside Debian's
 
 CARGO ?= cargo
 
-.PHONY: run packages lint build test world bench faults soak clean
+.PHONY: run packages lint build test image world bench faults soak clean
 
 run:
 	$(CARGO) run --release
@@ -32,6 +33,13 @@ test: packages lint build
 		echo "$(CARGO) test --workspace"; \
 		$(CARGO) test --workspace --lib --bins --tests --no-fail-fast; \
 	fi
+
+IMAGE ?= ovn-ic-db:latest
+
+# On debian:bookworm-slim, or on what BASE names; made from Debian's packages where there is no registry.
+image:
+	$(CARGO) build --release -p ovn-ic-db
+	docker/make-image.sh $${CARGO_TARGET_DIR:-target}/release/ovn-ic-db $(IMAGE)
 
 bench: packages
 	$(CARGO) build --release -p ovn-ic-db

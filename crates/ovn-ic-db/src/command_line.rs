@@ -44,6 +44,8 @@ pub enum Command {
     Cluster(ClusterCommand),
     /// Make keys and certificates for trying TLS out
     Pki(PkiFlags),
+    /// Say in one line whether this machine's server serves both databases and knows their leaders
+    Health(HealthFlags),
     /// Serve any database with ovsdb-server's command line
     #[command(disable_help_flag = true)]
     OvsdbServer {
@@ -144,6 +146,20 @@ pub struct StatusFlags {
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+/// The flags of `health`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthFlags {
+    /// Ask only whether the server answers, led or not: for liveness probes
+    #[arg(long)]
+    pub alive: bool,
+    /// Seconds that the server has for its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+    /// Folder of the server's sockets [default: /var/run/ovn]
+    #[arg(long, value_name = "FOLDER")]
+    pub run_dir: Option<OsString>,
 }
 
 /// How something is shown.
@@ -306,6 +322,7 @@ mod tests {
                 Some(Command::Run(flags)) => flags.nb_port,
                 Some(Command::Status(flags)) => flags.servers.host,
                 Some(Command::Pki(flags)) => flags.name.first().cloned(),
+                Some(Command::Health(flags)) => Some(flags.timeout.to_string()),
                 Some(Command::OvsdbServer { arguments }) => Some(format!("{arguments:?}")),
                 Some(other) => Some(format!("{other:?}")),
             }
@@ -341,6 +358,8 @@ mod tests {
             "ovn-ic-db status --nb tcp:a:1",
             "ovn-ic-db status --host a --run-dir /x",
             "ovn-ic-db status --timeout 0",
+            "ovn-ic-db health --timeout 0",
+            "ovn-ic-db health --host a",
             "ovn-ic-db status --format yaml",
         ] {
             assert_eq!(wrong(line).exit_code(), 2, "{line}");

@@ -15,6 +15,7 @@ mod control_commands;
 mod databases;
 mod folders;
 mod founding;
+mod health_command;
 mod inspection;
 mod logging;
 mod membership;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         Some(Command::Check(flags)) => check_command::main(&flags),
         Some(Command::Cluster(ClusterCommand::FoundFrom(flags))) => survivor_command::main(&flags),
         Some(Command::Pki(flags)) => pki_command::main(&flags),
+        Some(Command::Health(flags)) => health_command::main(&flags),
         Some(Command::OvsdbServer { arguments }) => server_command::main(arguments),
     }
 }

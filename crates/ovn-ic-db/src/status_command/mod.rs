@@ -1,7 +1,7 @@
 //! `ovn-ic-db status`: both databases' servers at a glance, asked over their client ports.
 
 mod answer;
-mod asking;
+pub mod asking;
 mod figures;
 mod screen;
 mod summary;
@@ -19,7 +19,7 @@ use crate::process;
 use crate::schemas::Side;
 use crate::settings::SettingError;
 use answer::Answer;
-use summary::Summary;
+pub use summary::{ServerLine, Summary};
 
 /// One database, for programs.
 #[derive(Debug, Serialize)]

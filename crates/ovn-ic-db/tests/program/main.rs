@@ -4,6 +4,7 @@ mod check;
 mod control;
 mod copies;
 mod ending;
+mod health;
 mod program;
 mod refusals;
 mod server_command;

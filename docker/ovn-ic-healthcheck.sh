@@ -1,0 +1,3 @@
+#!/bin/bash
+# The command of the probes.
+exec ovn-ic-db health "$@"

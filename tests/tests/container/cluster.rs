@@ -1,0 +1,168 @@
+//! Three nodes with addresses of their own, by the variables of both generations of the guide.
+
+use anyhow::{Result, ensure};
+use ovn_ic_db_tests::container::docker::{PATIENCE, privileged};
+use ovn_ic_db_tests::container::writers::{Writers, names};
+use ovn_ic_db_tests::container::{Container, Place, Sandbox};
+use ovn_ic_db_tests::process::wait_for;
+use ovn_ic_db_tests::world::interconnect::Side;
+
+/// A node's variables, for its number and all addresses.
+type Variables = fn(usize, &[String]) -> Vec<String>;
+
+/// The older guide's: the others name the first node.
+fn older(number: usize, addresses: &[String]) -> Vec<String> {
+    let mut variables = vec![
+        format!("LOCAL_IP={}", addresses[number]),
+        format!("NODE_IPS={}", addresses.join(",")),
+    ];
+    if number > 0 {
+        variables.push(format!("LEADER_IP={}", addresses[0]));
+    }
+    variables
+}
+
+/// Those of the newest installer's pods.
+fn newer(number: usize, addresses: &[String]) -> Vec<String> {
+    vec![
+        "ENABLE_SSL=false".to_owned(),
+        "TS_NUM=3".to_owned(),
+        format!("NODE_IPS={}", addresses.join(",")),
+        format!("POD_IP={}", addresses[number]),
+        format!("POD_IPS={}", addresses[number]),
+        "OVN_LEADER_PROBE_INTERVAL=1".to_owned(),
+    ]
+}
+
+/// Three nodes.
+struct Nodes {
+    sandbox: Sandbox,
+    addresses: Vec<String>,
+    places: Vec<Place>,
+    containers: Vec<Container>,
+    variables: Variables,
+}
+
+impl Nodes {
+    fn new(variables: Variables) -> Result<Nodes> {
+        let mut sandbox = Sandbox::new()?;
+        let addresses = (0..3).map(|number| sandbox.address(number));
+        let addresses: Vec<String> = addresses.collect::<Result<_>>()?;
+        let places = (0..3).map(|number| sandbox.place(number));
+        let places = places.collect::<Result<_>>()?;
+        let mut nodes = Nodes {
+            sandbox,
+            addresses,
+            places,
+            containers: Vec::new(),
+            variables,
+        };
+        for number in 0..3 {
+            let image = nodes.sandbox.images.ours.clone();
+            let container = nodes.start(number, &image, "first")?;
+            nodes.containers.push(container);
+        }
+        nodes.wait_until_whole()?;
+        Ok(nodes)
+    }
+
+    fn start(&self, number: usize, image: &str, round: &str) -> Result<Container> {
+        let volumes = self.places[number].volumes();
+        let mut options = vec!["--network", self.sandbox.network()?];
+        options.extend(["--ip", &self.addresses[number]]);
+        options.extend(privileged()?);
+        options.extend(volumes.iter().map(String::as_str));
+        let variables = (self.variables)(number, &self.addresses);
+        for variable in &variables {
+            options.extend(["--env", variable]);
+        }
+        let name = format!("{round}-{number}");
+        let command = [image, "bash", "start-ic-db.sh"];
+        self.sandbox.run(&name, &options, &command)
+    }
+
+    fn wait_until_whole(&self) -> Result<()> {
+        for container in &self.containers {
+            container.wait_for(&["ovn-ic-db", "health"])?;
+            container.wait_for(&["bash", "/kube-ovn/ovn-ic-healthcheck.sh"])?;
+        }
+        for side in Side::BOTH {
+            wait_for("three members everywhere", PATIENCE, || {
+                let whole = self.places.iter().all(|place| {
+                    let status = place.status(side);
+                    status.is_ok_and(|status| status.servers.len() == 3)
+                });
+                Ok(whole.then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remotes(&self) -> String {
+        let all = self.addresses.iter();
+        let all: Vec<String> = all.map(|address| format!("tcp:[{address}]:6645")).collect();
+        all.join(",")
+    }
+}
+
+#[test]
+fn nothing_is_lost_while_nodes_die_are_cut_off_and_are_upgraded() -> Result<()> {
+    let mut nodes = Nodes::new(older)?;
+    let writers = Writers::start(&nodes.places, &nodes.remotes())?;
+    writers.wait_until_all_write()?;
+
+    nodes.containers[0].kill()?;
+    writers.wait_until_all_write()?;
+    nodes.containers[0].start()?;
+    nodes.wait_until_whole()?;
+    writers.wait_until_all_write()?;
+
+    let cut = &nodes.containers[1];
+    nodes.sandbox.cut_off(cut)?;
+    wait_for("a member that says that it is alone", PATIENCE, || {
+        Ok(cut.exec(&["ovn-ic-db", "health"]).is_err().then_some(()))
+    })?;
+    cut.exec(&["ovn-ic-db", "health", "--alive"])?;
+    writers.wait_until_all_write()?;
+    nodes.sandbox.bring_back(cut, &nodes.addresses[1])?;
+    nodes.wait_until_whole()?;
+
+    let second = nodes.sandbox.images.second.clone();
+    for number in 0..3 {
+        let (_, status) = nodes.containers[number].stop()?;
+        ensure!(status == 0, "{}", nodes.containers[number].logs()?);
+        nodes.containers[number].remove()?;
+        nodes.containers[number] = nodes.start(number, &second, "second")?;
+        nodes.wait_until_whole()?;
+        writers.wait_until_all_write()?;
+    }
+    let acknowledged = writers.finish(&nodes.places)?;
+    println!("{acknowledged} acknowledged writes, and all of them are there");
+    Ok(())
+}
+
+#[test]
+fn the_newest_installers_variables() -> Result<()> {
+    let nodes = Nodes::new(newer)?;
+    for place in &nodes.places {
+        wait_for("three transit switches", PATIENCE, || {
+            let names = names(place, Side::Northbound, "Transit_Switch")?;
+            Ok((names == ["ts", "ts1", "ts2"]).then_some(()))
+        })?;
+    }
+    let socket = "/var/run/ovn/ovn_ic_nb_db.ctl";
+    let line = [
+        "ovn-appctl",
+        "-t",
+        socket,
+        "cluster/status",
+        "OVN_IC_Northbound",
+    ];
+    let status = nodes.containers[2].exec(&line)?;
+    ensure!(status.contains("Status: cluster member"), "{status}");
+    // A pod's node listens on its own address alone.
+    let remotes =
+        nodes.containers[2].exec(&["ovn-appctl", "-t", socket, "ovsdb-server/list-remotes"])?;
+    ensure!(remotes.contains(&nodes.addresses[2]), "{remotes}");
+    Ok(())
+}
