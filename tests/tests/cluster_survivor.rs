@@ -53,8 +53,11 @@ fn two_of_three_are_wiped_and_the_third_ones_copy_is_enough() -> Result<()> {
         ];
         let indexes = Side::BOTH.map(|side| index(cluster, SURVIVOR, side));
 
+        // Both are gone before one is back: a majority would let it in again.
         for node in WIPED {
             cluster.node_mut(node).kill9()?;
+        }
+        for node in WIPED {
             cluster.node_mut(node).lose_disk()?;
             cluster.start(node)?;
         }
