@@ -1,23 +1,30 @@
 //! Members of the old deployment are replaced by ours one at a time, and ours
 //! by them again, while clients write and watch.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Plan, Wiring, Workload, run};
 use ovn_ic_db_tests::world::interconnect::Side;
 
 /// How often the leader is stopped until the node that is wanted leads.
 const ATTEMPTS: usize = 30;
 
-/// Makes a node lead the southbound: whoever else does hands over by a stop.
+/// Makes a node lead the southbound: whoever else does hands over by a stop, while nobody else can
+/// take over.
 fn lead(cluster: &mut Cluster, node: usize) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let leader = cluster.wait_for_leader(Side::Southbound, |_| true)?;
         if leader == node {
             return Ok(());
         }
-        cluster.node_mut(leader).stop()?;
-        cluster.wait_for_leader(Side::Southbound, |new| new != leader)?;
-        cluster.start(leader)?;
+        let mut others = (0..cluster.size()).filter(|other| ![node, leader].contains(other));
+        let third = others.next().context("a third node")?;
+        cluster.node_mut(third).stop()?;
+        let leader = cluster.wait_for_leader(Side::Southbound, |_| true)?;
+        if leader != node {
+            cluster.node_mut(leader).stop()?;
+            cluster.start(leader)?;
+        }
+        cluster.start(third)?;
         cluster.wait_until_whole()?;
     }
     bail!("node {node} does not become the leader")

@@ -1,11 +1,16 @@
 //! A zone stops, is cleaned up by hand, and comes back.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::registration::converged;
 use super::routes::new_route;
+use crate::process::wait_for;
 use crate::world::{Report, World};
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Kills the second zone, works on without it, removes what it left as
 /// kube-ovn's script does, and starts it again.
@@ -29,13 +34,15 @@ pub fn run(world: &mut World<'_>, report: &mut Report) -> Result<()> {
 
     report.check("the clean-up's commands", || clean_up(world, "az2"))?;
     report.check("clean-up: only the other zone is left", || {
-        let zones = world.sb.select("Availability_Zone", json!([]))?;
-        let ports = world.sb.select("Port_Binding", json!([]))?;
-        let gateways = world.sb.select("Gateway", json!([]))?;
-        let encaps = world.sb.select("Encap", json!([]))?;
-        let left = [zones.len(), ports.len(), gateways.len(), encaps.len()];
-        ensure!(left == [1, 1, 1, 1], "rows left: {left:?}");
-        Ok(())
+        // A follower of a cluster may be a moment behind.
+        wait_for("one row of each table", PATIENCE, || {
+            let zones = world.sb.select("Availability_Zone", json!([]))?;
+            let ports = world.sb.select("Port_Binding", json!([]))?;
+            let gateways = world.sb.select("Gateway", json!([]))?;
+            let encaps = world.sb.select("Encap", json!([]))?;
+            let left = [zones.len(), ports.len(), gateways.len(), encaps.len()];
+            Ok((left == [1, 1, 1, 1]).then_some(()))
+        })
     })?;
     report.check("clean-up: its port and routes are forgotten", || {
         world.zones[0].wait_learned("192.168.2.1/24", false)?;
