@@ -552,8 +552,11 @@ proptest! {
         let mut world = World::new();
         let mut replayed = Version::empty(world.schema.clone());
         let mut drawn = 1 << 64;
-        for steps in &steps {
-            let operations = world.operations(steps);
+        for mut steps in steps {
+            // No record has an ephemeral column's value, and error messages tell whether a row was
+            // modified, even where only such a column was.
+            steps.retain(|step| !matches!(step, Step::Number { column: "scratch", .. }));
+            let operations = world.operations(&steps);
             let mut whole = Vec::new();
             record::write_contents(&mut whole, &world.version, 7, None);
             let loaded = apply(&Version::empty(world.schema.clone()), whole, &mut drawn);
