@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use ovsdb_engine::Version;
-use ovsdb_server::standalone;
+
+use crate::backup_command::{Existing, write};
 
 /// How many copies of one version and checksum, but different contents, are kept.
 const MOST_COPIES: u32 = 1000;
@@ -60,7 +61,7 @@ pub fn keep_contents(file: &Path, version: &Version) -> anyhow::Result<PathBuf> 
         let candidate = PathBuf::from(candidate);
         if !candidate.try_exists()? {
             let comment = "kept before the schema was converted";
-            standalone::File::create_copy(&candidate, version, comment)?;
+            write(&candidate, version, comment, Existing::Keep)?;
             return Ok(candidate);
         }
     }

@@ -16,7 +16,6 @@ use crate::folders::Folders;
 use crate::process;
 use crate::progress::Progress;
 use crate::schemas::Side;
-use crate::settings::SettingError;
 pub use write::{Existing, write};
 
 /// The contents of a database, and from where.
@@ -29,13 +28,9 @@ struct Copy {
 
 /// The whole command, from its flags to its exit status: 0 if every copy is on the disk.
 pub fn main(flags: &BackupFlags) -> ExitCode {
-    let environment = |name: &str| std::env::var_os(name);
-    let remotes = match Remotes::find(&flags.servers, &environment) {
+    let remotes = match Remotes::of_flags(&flags.servers) {
         Ok(remotes) => remotes,
-        Err(error) => {
-            let status = ExitCode::from(SettingError::EXIT_STATUS);
-            return process::fail(&error.to_string(), status);
-        }
+        Err(status) => return status,
     };
     match backup(flags, remotes) {
         Ok(()) => ExitCode::SUCCESS,

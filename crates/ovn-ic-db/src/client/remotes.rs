@@ -3,14 +3,16 @@
 use std::ffi::OsString;
 use std::net::Ipv6Addr;
 use std::path::Path;
+use std::process::ExitCode;
 
 use ovsdb_cluster::address::{Address, Transport};
 
 use super::keys;
 use crate::command_line::ServerFlags;
 use crate::folders::Folders;
+use crate::process;
 use crate::schemas::Side;
-use crate::settings::{self, Settings};
+use crate::settings::{self, SettingError, Settings};
 
 /// Where to ask for each database; at least one place each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,16 @@ pub enum RemotesError {
 }
 
 impl Remotes {
+    /// The servers that a command's flags name; if they name none, that was said, and this is the
+    /// command's exit status.
+    pub fn of_flags(flags: &ServerFlags) -> Result<Remotes, ExitCode> {
+        let environment = |name: &str| std::env::var_os(name);
+        Remotes::find(flags, &environment).map_err(|error| {
+            let status = ExitCode::from(SettingError::EXIT_STATUS);
+            process::fail(&error.to_string(), status)
+        })
+    }
+
     /// What the flags mean. `environment` names the run folder, where they name nobody, and says
     /// whether hosts are asked by TLS. Reads the keys if somebody is.
     ///

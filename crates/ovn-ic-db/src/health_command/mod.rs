@@ -9,7 +9,6 @@ use crate::client::Remotes;
 use crate::command_line::{HealthFlags, ServerFlags};
 use crate::process;
 use crate::schemas::Side;
-use crate::settings::SettingError;
 use crate::status_command::{Summary, asking};
 use verdict::Verdict;
 
@@ -19,24 +18,15 @@ pub fn main(flags: &HealthFlags) -> ExitCode {
         run_dir: flags.run_dir.clone(),
         ..ServerFlags::default()
     };
-    let environment = |name: &str| std::env::var_os(name);
-    let remotes = match Remotes::find(&servers, &environment) {
+    let remotes = match Remotes::of_flags(&servers) {
         Ok(remotes) => remotes,
-        Err(error) => {
-            let status = ExitCode::from(SettingError::EXIT_STATUS);
-            return process::fail(&error.to_string(), status);
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
+        Err(status) => return status,
     };
     let limit = Duration::from_secs(flags.timeout);
-    let answers = runtime.block_on(asking::ask_all(&remotes, limit));
-    runtime.shutdown_background();
+    let answers = match process::block_on(asking::ask_all(&remotes, limit)) {
+        Ok(answers) => answers,
+        Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
+    };
     let summaries = Side::BOTH
         .into_iter()
         .zip(&answers)

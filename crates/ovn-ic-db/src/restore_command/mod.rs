@@ -16,19 +16,14 @@ use crate::backup_command::{Existing, file, write};
 use crate::client::Remotes;
 use crate::command_line::{Only, RestoreFlags};
 use crate::process;
-use crate::settings::SettingError;
 use copies::Copy;
 use into_server::{Target, restore_one};
 
 /// The whole command, from its flags to its exit status: 0 if all is restored, or shown.
 pub fn main(flags: &RestoreFlags) -> ExitCode {
-    let environment = |name: &str| std::env::var_os(name);
-    let remotes = match Remotes::find(&flags.servers, &environment) {
+    let remotes = match Remotes::of_flags(&flags.servers) {
         Ok(remotes) => remotes,
-        Err(error) => {
-            let status = ExitCode::from(SettingError::EXIT_STATUS);
-            return process::fail(&error.to_string(), status);
-        }
+        Err(status) => return status,
     };
     match restore(flags, remotes) {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,6 @@ use crate::client::Remotes;
 use crate::command_line::{Format, StatusFlags};
 use crate::process;
 use crate::schemas::Side;
-use crate::settings::SettingError;
 use answer::Answer;
 pub use summary::{ServerLine, Summary};
 
@@ -33,25 +32,15 @@ struct DatabaseStatus<'a> {
 /// The whole command, from its flags to its exit status: 0 if both databases are served with a
 /// known leader, 1 if not.
 pub fn main(flags: &StatusFlags) -> ExitCode {
-    let environment = |name: &str| std::env::var_os(name);
-    let remotes = match Remotes::find(&flags.servers, &environment) {
+    let remotes = match Remotes::of_flags(&flags.servers) {
         Ok(remotes) => remotes,
-        Err(error) => {
-            let status = ExitCode::from(SettingError::EXIT_STATUS);
-            return process::fail(&error.to_string(), status);
-        }
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
+        Err(status) => return status,
     };
     let limit = Duration::from_secs(flags.timeout);
-    let answers = runtime.block_on(asking::ask_all(&remotes, limit));
-    // A name that is still being looked up is of no interest any more.
-    runtime.shutdown_background();
+    let answers = match process::block_on(asking::ask_all(&remotes, limit)) {
+        Ok(answers) => answers,
+        Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
+    };
     let sides = Side::BOTH.into_iter().zip(&answers);
     let summaries: Vec<Summary> = sides
         .clone()

@@ -84,21 +84,6 @@ impl File {
         })
     }
 
-    /// Makes a new file of contents, with a comment on where they come from. Blocks.
-    pub fn create_copy(path: &Path, version: &Version, comment: &str) -> Result<File, OpenError> {
-        let (fs, lock) = (Arc::new(Disk), Lock::acquire(path)?);
-        let made = Appender::create(fs.clone(), lock, Magic::Json, |writer| {
-            write_whole(writer, version, comment)
-        })?;
-        let (lock, end) = made.into_parts();
-        Ok(File {
-            fs,
-            lock,
-            end,
-            version: version.clone(),
-        })
-    }
-
     /// The contents.
     pub fn version(&self) -> &Version {
         &self.version
