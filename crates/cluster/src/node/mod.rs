@@ -13,6 +13,7 @@ mod join;
 mod life;
 mod members;
 mod network;
+mod pipeline;
 mod place;
 mod replies;
 mod serve;

@@ -4,17 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::Stream;
+use openraft::OptionalSend;
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::error::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::pipeline::StreamResponse;
 use super::replies::{Key, Replies};
 use crate::contents::Contents;
-use crate::entry::{ServerId, Term};
+use crate::entry::{Index, ServerId, Term};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::raft::state_machine::Snapshot;
 use crate::raft::{LeaderId, TypeConfig, Vote, from_raft};
@@ -76,6 +82,25 @@ impl Wire {
             || self.pre_voters.lock().contains(&server)
     }
 
+    /// Sends a request, which may be answered for so long.
+    pub(super) fn begin(
+        &self,
+        peer: ServerId,
+        key: Key,
+        body: &Body,
+        patience: Duration,
+    ) -> Result<Asked, Trouble> {
+        let reply = self.replies.register(peer, key);
+        match self.peers.send(peer, body, None) {
+            Ok(()) => Ok(Asked {
+                reply,
+                until: Instant::now() + patience,
+            }),
+            Err(SendError::NotConnected) => Err(Trouble::NotConnected),
+            Err(error) => Err(Trouble::Failed(error.to_string())),
+        }
+    }
+
     /// Sends a request and waits for its reply.
     pub(super) async fn ask(
         &self,
@@ -84,17 +109,7 @@ impl Wire {
         body: Body,
         patience: Duration,
     ) -> Result<Body, Trouble> {
-        let reply = self.replies.register(peer, key);
-        match self.peers.send(peer, &body, None) {
-            Ok(()) => {}
-            Err(SendError::NotConnected) => return Err(Trouble::NotConnected),
-            Err(error) => return Err(Trouble::Failed(error.to_string())),
-        }
-        match tokio::time::timeout(patience, reply).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(_)) => Err(Trouble::Failed("the connection was lost".to_owned())),
-            Err(_) => Err(Trouble::Failed("no answer in time".to_owned())),
-        }
+        self.begin(peer, key, &body, patience)?.reply().await
     }
 
     /// The message that carries contents, encoded aside.
@@ -114,6 +129,24 @@ impl Wire {
             election_timer: meta.election_timer.unwrap_or(DEFAULT_ELECTION_TIMER),
             data,
         })
+    }
+}
+
+/// A request that has been sent.
+#[derive(Debug)]
+pub(super) struct Asked {
+    reply: oneshot::Receiver<Body>,
+    until: Instant,
+}
+
+impl Asked {
+    /// Waits for the reply. Whoever stops waiting may go on later.
+    pub(super) async fn reply(&mut self) -> Result<Body, Trouble> {
+        match tokio::time::timeout_at(self.until, &mut self.reply).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) => Err(Trouble::Failed("the connection was lost".to_owned())),
+            Err(_) => Err(Trouble::Failed("no answer in time".to_owned())),
+        }
     }
 }
 
@@ -167,7 +200,7 @@ impl RaftNetworkFactory<TypeConfig> for Networks {
 pub(super) struct Network {
     wire: Arc<Wire>,
     target: ServerId,
-    last_snapshot: Option<(u64, tokio::time::Instant)>,
+    last_snapshot: Option<(u64, Instant)>,
 }
 
 impl RaftNetworkV2<TypeConfig> for Network {
@@ -178,46 +211,19 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: AppendEntriesRequest<TypeConfig>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        let term = rpc.vote.leader_id.term;
-        let (prev_term, prev_index) = rpc
-            .prev_log_id
-            .map_or((0, 0), |id| (id.leader_id, id.index));
-        let count = rpc.entries.len() as u64;
-        let body = Body::AppendRequest(AppendRequest {
-            term,
-            prev_log_index: prev_index,
-            prev_log_term: prev_term,
-            leader_commit: rpc.leader_commit.map_or(0, |id| id.index),
-            log: Log::new(rpc.entries.into_iter().map(from_raft).collect()),
-        });
-        let key = Key::Append {
-            prev_index,
-            prev_term,
-            count,
-        };
-        let reply = self
-            .wire
-            .ask(self.target, key, body, self.wire.patience())
-            .await?;
-        let Body::AppendReply(reply) = reply else {
-            return Err(Trouble::Failed("another reply".to_owned()).into());
-        };
-        match reply.result {
-            // As leader in that term it may have sent other entries to the same place.
-            _ if reply.term < term => {
-                Err(Trouble::Failed("a reply of an earlier term".to_owned()).into())
-            }
-            _ if reply.term > term => Ok(AppendEntriesResponse::HigherVote(bare(reply.term))),
-            AppendResult::Ok => Ok(AppendEntriesResponse::Success),
-            // What has nothing before it fits anywhere: there is no conflict to go back from.
-            AppendResult::Inconsistency if prev_index > 0 => Ok(AppendEntriesResponse::Conflict),
-            AppendResult::Inconsistency => {
-                Err(Trouble::Failed("the peer refuses the log's beginning".to_owned()).into())
-            }
-            AppendResult::IoError => {
-                Err(Trouble::Failed("the peer cannot write its log".to_owned()).into())
-            }
-        }
+        self.begin_append(rpc)?.response().await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        requests: S,
+        _: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, StreamResponse>, RPCError<TypeConfig>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let responses: BoxStream<'s, _> = Box::pin(super::pipeline::responses(self, requests));
+        Box::pin(std::future::ready(Ok(responses)))
     }
 
     async fn vote(
@@ -275,7 +281,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         &mut self,
         vote: Vote,
         snapshot: Snapshot,
-        cancel: impl Future<Output = ReplicationClosed> + openraft::OptionalSend + 'static,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let send = self.send_snapshot(vote, snapshot.snapshot);
@@ -308,6 +314,36 @@ impl RaftNetworkV2<TypeConfig> for Network {
 }
 
 impl Network {
+    /// Sends an append request.
+    pub(super) fn begin_append(
+        &self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+    ) -> Result<AskedAppend, Trouble> {
+        let term = rpc.vote.leader_id.term;
+        let (prev_term, prev_index) = rpc
+            .prev_log_id
+            .map_or((0, 0), |id| (id.leader_id, id.index));
+        let count = rpc.entries.len() as u64;
+        let body = Body::AppendRequest(AppendRequest {
+            term,
+            prev_log_index: prev_index,
+            prev_log_term: prev_term,
+            leader_commit: rpc.leader_commit.map_or(0, |id| id.index),
+            log: Log::new(rpc.entries.into_iter().map(from_raft).collect()),
+        });
+        let key = Key::Append {
+            prev_index,
+            prev_term,
+            count,
+        };
+        let patience = self.wire.patience();
+        Ok(AskedAppend {
+            asked: self.wire.begin(self.target, key, &body, patience)?,
+            term,
+            prev_index,
+        })
+    }
+
     async fn send_snapshot(
         &mut self,
         vote: Vote,
@@ -326,12 +362,49 @@ impl Network {
             .wire
             .ask(self.target, key, body, SNAPSHOT_PATIENCE)
             .await;
-        self.last_snapshot = Some((index, tokio::time::Instant::now()));
+        self.last_snapshot = Some((index, Instant::now()));
         match reply? {
             Body::InstallSnapshotReply(reply) if reply.term > own_term => {
                 Ok(SnapshotResponse::new(bare(reply.term)))
             }
             _ => Ok(SnapshotResponse::new(vote)),
+        }
+    }
+}
+
+/// An append request that has been sent.
+#[derive(Debug)]
+pub(super) struct AskedAppend {
+    asked: Asked,
+    term: Term,
+    prev_index: Index,
+}
+
+impl AskedAppend {
+    /// Waits for the reply, and says what it means. Whoever stops waiting may go on later.
+    pub(super) async fn response(
+        &mut self,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let Body::AppendReply(reply) = self.asked.reply().await? else {
+            return Err(Trouble::Failed("another reply".to_owned()).into());
+        };
+        match reply.result {
+            // As leader in that term it may have sent other entries to the same place.
+            _ if reply.term < self.term => {
+                Err(Trouble::Failed("a reply of an earlier term".to_owned()).into())
+            }
+            _ if reply.term > self.term => Ok(AppendEntriesResponse::HigherVote(bare(reply.term))),
+            AppendResult::Ok => Ok(AppendEntriesResponse::Success),
+            // What has nothing before it fits anywhere: there is no conflict to go back from.
+            AppendResult::Inconsistency if self.prev_index > 0 => {
+                Ok(AppendEntriesResponse::Conflict)
+            }
+            AppendResult::Inconsistency => {
+                Err(Trouble::Failed("the peer refuses the log's beginning".to_owned()).into())
+            }
+            AppendResult::IoError => {
+                Err(Trouble::Failed("the peer cannot write its log".to_owned()).into())
+            }
         }
     }
 }

@@ -182,6 +182,8 @@ async fn serve(inner: &Arc<Inner>, life: &Arc<Life>, events: &mut Events) -> End
                 if inner.has_left(life) {
                     return inner.note_left(life).await;
                 }
+                // A log that takes nothing fails at the next entry; a full one is tried again.
+                let _ = life.store.write_commit();
                 inner.update_place(life);
                 inner.compact_if_due(life);
                 if asked.elapsed() >= RETRY {

@@ -164,11 +164,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let Some(committed) = committed else {
             return Ok(());
         };
-        loop {
-            match self.store.commit(committed.index) {
-                Ok(()) => return Ok(()),
-                Err(reason) => self.wait_or_fail(reason).await?,
-            }
+        match self.store.commit(committed.index) {
+            Ok(()) => Ok(()),
+            Err(reason) => self.wait_or_fail(reason).await,
         }
     }
 

@@ -50,11 +50,11 @@ impl Picture {
         let last = store.last().0;
         let ours: Vec<_> = store.log.range(start + 1..).collect();
         let theirs: Vec<_> = self.log.range(..=last).collect();
-        // Entries that were taken back may be there still.
+        // Entries that were taken back may be there still, and what is committed be written later.
         known
             && ours == theirs
-            && (self.term, self.vote, self.commit.max(start))
-                == (store.term, store.vote, store.commit)
+            && (self.term, self.vote) == (store.term, store.vote)
+            && self.commit.max(start) <= store.commit
             && (self.leader == store.leader || self.leader.is_none())
     }
 }

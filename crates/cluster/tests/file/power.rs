@@ -373,7 +373,10 @@ impl World {
                 self.store.as_ref().unwrap().close().unwrap();
                 // All is there, not only what was acknowledged.
                 *self.acknowledged.lock().unwrap() = self.changes;
+                let committed = self.now().commit;
                 self.reopen();
+                let now = self.now();
+                assert_eq!(now.commit.max(now.start.0), committed);
             }
         }
     }

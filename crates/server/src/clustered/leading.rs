@@ -17,8 +17,9 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Clustered;
 use super::passing::{ANSWERS, Answer, Answers, PassedOn, Transactions, Verdict};
-use crate::database::{Job, JobKey, Ordered};
+use crate::database::{Database, Job, JobKey, Ordered};
 use crate::locks::SessionId;
+use crate::session::{LARGE_REQUEST, MANY_ROWS};
 
 /// Jobs of followers belong to no session here.
 const NO_SESSION: SessionId = SessionId::MAX;
@@ -123,6 +124,9 @@ impl Clustered {
                     number: one.number,
                 };
                 match self.job(one, asker) {
+                    Ok(job) if walks_far(&job, database) => {
+                        tokio::task::block_in_place(|| database.submit(job));
+                    }
                     Ok(job) => database.submit(job),
                     Err(asker) => asker.say(Verdict::NotExecuted),
                 }
@@ -249,6 +253,11 @@ impl Clustered {
     }
 }
 
+fn walks_far(job: &Job, database: &Database) -> bool {
+    let version = &database.committed().version;
+    job.transaction.rows_walked(version) > MANY_ROWS
+}
+
 /// Executes what followers have passed on, as it comes.
 pub(super) async fn execute_all(
     clustered: Arc<Clustered>,
@@ -263,7 +272,12 @@ pub(super) async fn execute_all(
         let Some((from, data, _held)) = next else {
             return;
         };
-        tokio::task::block_in_place(|| clustered.execute(from, &data));
+        // Making room for other tasks costs more than a short transaction.
+        if data.len() >= LARGE_REQUEST {
+            tokio::task::block_in_place(|| clustered.execute(from, &data));
+        } else {
+            clustered.execute(from, &data);
+        }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::stream::{Connection, Stream};
 use input::Input;
 use monitors::Monitors;
 use transactions::Transactions;
+pub(crate) use transactions::{LARGE_REQUEST, MANY_ROWS};
 
 /// Above this many bytes that wait to be sent, nothing more is read, and monitors wait.
 const HIGH_WATER: usize = 256 << 10;

@@ -23,8 +23,8 @@ const MAX_PENDING_BYTES: usize = 16 << 20;
 const MAX_BLOCKED: usize = 10_000;
 /// Requests from this many bytes on, and those that walk this many rows, are executed where
 /// that does not hold up other sessions.
-const LARGE_REQUEST: usize = 64 << 10;
-const MANY_ROWS: usize = 2_000;
+pub(crate) const LARGE_REQUEST: usize = 64 << 10;
+pub(crate) const MANY_ROWS: usize = 2_000;
 
 /// What a request is answered.
 enum Answer {

@@ -18,6 +18,8 @@ pub(super) struct Memory {
     pub(super) vote: Option<ServerId>,
     pub(super) leader: Option<ServerId>,
     pub(super) commit_index: Index,
+    /// The file says less.
+    pub(super) commit_unwritten: bool,
     pub(super) left: bool,
     /// Whether the file may have entries behind the last one, which were taken back: nothing is
     /// written for that, the next entry replaces them.

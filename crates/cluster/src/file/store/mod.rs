@@ -197,6 +197,8 @@ impl Store {
 
     /// Writes what waits, syncs, and stops.
     pub fn close(&self) -> Result<(), LogError> {
+        // A log that takes nothing any more says so when it is closed.
+        let _ = self.write_commit();
         let result = self.inner.log.close();
         let held = self.memory().held.take();
         let error = self.inner.closed();

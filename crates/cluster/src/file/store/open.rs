@@ -111,6 +111,7 @@ impl ClusterFile {
             vote,
             leader,
             commit_index,
+            commit_unwritten: false,
             left,
             stale_tail: false,
             replacing: None,

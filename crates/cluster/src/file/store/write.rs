@@ -62,9 +62,14 @@ impl Store {
             return invalid(misfit, done);
         }
         let entries = new.to_vec();
+        let committed = memory.commit_unwritten && !new.is_empty();
+        let committed = committed.then_some(Record::from(Fact::CommitIndex(memory.commit_index)));
         let batch = Batch {
-            size_hint: new.iter().map(|entry| entries::size(entry)).sum(),
+            size_hint: new.iter().map(|entry| entries::size(entry)).sum::<usize>() + SMALL,
             encode: Box::new(move |buffer| {
+                if let Some(committed) = &committed {
+                    buffer.record(|out| committed.write(out));
+                }
                 for entry in &entries {
                     buffer.record(|out| write_entry(out, entry));
                 }
@@ -73,6 +78,7 @@ impl Store {
             done,
         };
         self.inner.submit(memory, batch, Place::InLog)?;
+        memory.commit_unwritten &= new.is_empty();
         for entry in new {
             memory.note_term(entry.term);
             memory.stale_tail = false;
@@ -136,8 +142,8 @@ impl Store {
         Ok(())
     }
 
-    /// Notes up to where entries are committed. That is written soon, but no sync waits for
-    /// it: who starts again learns it from the others anyway.
+    /// Notes up to where entries are committed. That is written together with the next entries, or by
+    /// [`Store::write_commit`]: who starts again learns it from the others anyway.
     pub fn commit(&self, index: Index) -> Result<(), Reason> {
         let memory = &mut *self.memory();
         let last = memory.entries.last().index;
@@ -148,12 +154,26 @@ impl Store {
         if index <= memory.commit_index {
             return Ok(());
         }
-        let fact = vec![Fact::CommitIndex(index).into()];
+        if let Some(error) = &memory.failed {
+            return Err(Reason::Failed(error.clone()));
+        }
+        memory.commit_index = index;
+        memory.commit_unwritten = true;
+        Ok(())
+    }
+
+    /// Writes what [`Store::commit`] has noted, if it is not in the file yet; no sync waits for it.
+    pub fn write_commit(&self) -> Result<(), Reason> {
+        let memory = &mut *self.memory();
+        if !memory.commit_unwritten {
+            return Ok(());
+        }
+        let fact = vec![Fact::CommitIndex(memory.commit_index).into()];
         let batch = records(fact, SMALL, false, Box::new(|_| {}));
         self.inner
             .submit(memory, batch, Place::InLog)
             .map_err(|refused| refused.reason)?;
-        memory.commit_index = index;
+        memory.commit_unwritten = false;
         Ok(())
     }
 

@@ -1,0 +1,305 @@
+//! Append requests to one peer, one behind the other.
+//!
+//! Entries wait for the reply to the entries before them: what comes meanwhile goes together, with one
+//! sync at the peer. What carries none, and only says what is committed, holds nothing up.
+
+use std::collections::VecDeque;
+
+use futures_util::{Stream, StreamExt, stream};
+use openraft::error::RPCError;
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
+
+use super::network::{AskedAppend, Network};
+use crate::raft::{LogId, TypeConfig};
+
+/// What openraft is told of one request.
+pub(super) type StreamResponse = Result<StreamAppendResult<TypeConfig>, RPCError<TypeConfig>>;
+
+type Request = AppendEntriesRequest<TypeConfig>;
+type Response = Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>>;
+
+/// So many requests may be on their way.
+const MOST: usize = 16;
+
+/// Where requests go.
+pub(super) trait Sends: Sync {
+    /// One that has been sent.
+    type Sent: Answered;
+
+    /// Sends one. Does not wait.
+    fn send(&self, request: Request) -> Result<Self::Sent, RPCError<TypeConfig>>;
+}
+
+/// A request that is to be answered.
+pub(super) trait Answered: Send {
+    /// Waits for the answer. Whoever stops waiting may go on later.
+    fn response(&mut self) -> impl Future<Output = Response> + Send;
+}
+
+impl Sends for Network {
+    type Sent = AskedAppend;
+
+    fn send(&self, request: Request) -> Result<AskedAppend, RPCError<TypeConfig>> {
+        Ok(self.begin_append(request)?)
+    }
+}
+
+impl Answered for AskedAppend {
+    async fn response(&mut self) -> Response {
+        AskedAppend::response(self).await
+    }
+}
+
+/// A request on its way.
+struct OnItsWay<A> {
+    sent: A,
+    prev: Option<LogId>,
+    last: Option<LogId>,
+    has_entries: bool,
+}
+
+/// Requests that come, and those on their way, in their order.
+struct Pipeline<'a, N: Sends, S> {
+    network: &'a N,
+    requests: S,
+    on_their_way: VecDeque<OnItsWay<N::Sent>>,
+    exhausted: bool,
+}
+
+/// Sends requests as they come. The responses have their order; the first that is no success is the last.
+pub(super) fn responses<'a, N, S>(
+    network: &'a N,
+    requests: S,
+) -> impl Stream<Item = StreamResponse> + Send + 'a
+where
+    N: Sends,
+    S: Stream<Item = Request> + Send + Unpin + 'a,
+{
+    let pipeline = Pipeline {
+        network,
+        requests,
+        on_their_way: VecDeque::new(),
+        exhausted: false,
+    };
+    stream::unfold(Some(pipeline), |pipeline| async {
+        let mut pipeline = pipeline?;
+        let response = pipeline.next().await?;
+        let goes_on = matches!(response, Ok(Ok(_)));
+        Some((response, goes_on.then_some(pipeline)))
+    })
+}
+
+impl<N, S> Pipeline<'_, N, S>
+where
+    N: Sends,
+    S: Stream<Item = Request> + Unpin,
+{
+    /// The next response; none when all requests are answered.
+    async fn next(&mut self) -> Option<StreamResponse> {
+        loop {
+            let takes_more = self.takes_more();
+            let requests = &mut self.requests;
+            let request = match (self.on_their_way.front_mut(), takes_more) {
+                (None, false) => return None,
+                (None, true) => requests.next().await,
+                (Some(first), false) => {
+                    let response = first.sent.response().await;
+                    return self.answered(response);
+                }
+                (Some(first), true) => tokio::select! {
+                    biased;
+                    response = first.sent.response() => return self.answered(response),
+                    request = requests.next() => request,
+                },
+            };
+            match request {
+                Some(request) => {
+                    if let Err(error) = self.send(request) {
+                        return Some(Err(error));
+                    }
+                }
+                None => self.exhausted = true,
+            }
+        }
+    }
+
+    fn takes_more(&self) -> bool {
+        !self.exhausted
+            && self.on_their_way.len() < MOST
+            && !self.on_their_way.iter().any(|one| one.has_entries)
+    }
+
+    fn send(&mut self, request: Request) -> Result<(), RPCError<TypeConfig>> {
+        let prev = request.prev_log_id;
+        let last = request.entries.last().map(|entry| entry.log_id).or(prev);
+        let has_entries = !request.entries.is_empty();
+        self.on_their_way.push_back(OnItsWay {
+            sent: self.network.send(request)?,
+            prev,
+            last,
+            has_entries,
+        });
+        Ok(())
+    }
+
+    /// The first one is answered.
+    fn answered(&mut self, response: Response) -> Option<StreamResponse> {
+        let OnItsWay { prev, last, .. } = self.on_their_way.pop_front()?;
+        Some(response.map(|response| response.into_stream_result(prev, last)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use openraft::error::NetworkError;
+    use parking_lot::Mutex;
+    use tokio::sync::{mpsc, oneshot};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::entry::{Entry, Payload};
+    use crate::raft::{Vote, to_raft};
+
+    /// A peer that answers when it is told to.
+    #[derive(Default)]
+    struct Peer(Mutex<Vec<oneshot::Sender<AppendEntriesResponse<TypeConfig>>>>);
+
+    impl Peer {
+        fn received(&self) -> usize {
+            self.0.lock().len()
+        }
+
+        /// Answers the oldest that has none.
+        fn answer(&self, response: AppendEntriesResponse<TypeConfig>) {
+            let sent = self.0.lock().remove(0).send(response);
+            assert!(sent.is_ok(), "nobody waits for it");
+        }
+
+        fn breaks(&self) {
+            self.0.lock().clear();
+        }
+    }
+
+    impl Sends for Arc<Peer> {
+        type Sent = oneshot::Receiver<AppendEntriesResponse<TypeConfig>>;
+
+        fn send(&self, _: Request) -> Result<Self::Sent, RPCError<TypeConfig>> {
+            let (sender, receiver) = oneshot::channel();
+            self.0.lock().push(sender);
+            Ok(receiver)
+        }
+    }
+
+    impl Answered for oneshot::Receiver<AppendEntriesResponse<TypeConfig>> {
+        async fn response(&mut self) -> Response {
+            let lost = |error| RPCError::Network(NetworkError::new(&error));
+            self.await.map_err(lost)
+        }
+    }
+
+    fn request(prev: u64, entries: u64) -> Request {
+        let entry = |index| {
+            to_raft(Entry {
+                term: 1,
+                index,
+                payload: Payload::Empty,
+            })
+        };
+        let entries = (prev + 1..=prev + entries).map(entry);
+        AppendEntriesRequest {
+            vote: Vote::new_committed(1, Uuid::from_u128(1)),
+            prev_log_id: Some(LogId::new(1, prev)),
+            entries: entries.collect::<Result<_, _>>().expect("entries"),
+            leader_commit: None,
+        }
+    }
+
+    /// A peer, the way to give requests for it, and what openraft would be told.
+    fn begin() -> (
+        Arc<Peer>,
+        mpsc::UnboundedSender<Request>,
+        mpsc::UnboundedReceiver<StreamResponse>,
+    ) {
+        let peer = Arc::new(Peer::default());
+        let (give, mut given) = mpsc::unbounded_channel();
+        let (tell, told) = mpsc::unbounded_channel();
+        let network = peer.clone();
+        tokio::spawn(async move {
+            let requests = stream::poll_fn(move |context| given.poll_recv(context));
+            let mut responses = Box::pin(responses(&network, requests));
+            while let Some(response) = responses.next().await {
+                let _ = tell.send(response);
+            }
+        });
+        (peer, give, told)
+    }
+
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn index(response: StreamResponse) -> u64 {
+        let last = response.expect("a response").expect("success");
+        last.expect("a place").index
+    }
+
+    #[tokio::test]
+    async fn only_entries_hold_up_what_comes_behind_them() {
+        let (peer, give, mut told) = begin();
+        for one in [request(5, 0), request(5, 0), request(5, 2), request(7, 1)] {
+            give.send(one).expect("taken");
+        }
+        settle().await;
+        assert_eq!(peer.received(), 3);
+        peer.answer(AppendEntriesResponse::Success);
+        peer.answer(AppendEntriesResponse::Success);
+        settle().await;
+        assert_eq!(peer.received(), 1, "the second entries wait for the first");
+        assert_eq!(index(told.recv().await.expect("an answer")), 5);
+        assert_eq!(index(told.recv().await.expect("an answer")), 5);
+        assert!(told.recv().now_or_never().is_none());
+        peer.answer(AppendEntriesResponse::Success);
+        settle().await;
+        assert_eq!(peer.received(), 1);
+        peer.answer(AppendEntriesResponse::Success);
+        assert_eq!(index(told.recv().await.expect("an answer")), 7);
+        assert_eq!(index(told.recv().await.expect("an answer")), 8);
+        drop(give);
+        assert!(told.recv().await.is_none(), "it ends with the requests");
+    }
+
+    #[tokio::test]
+    async fn a_conflict_and_a_lost_connection_end_it() {
+        let (peer, give, mut told) = begin();
+        give.send(request(5, 0)).expect("taken");
+        give.send(request(5, 1)).expect("taken");
+        settle().await;
+        peer.answer(AppendEntriesResponse::Conflict);
+        let answer = told.recv().await.expect("an answer");
+        assert!(answer.is_ok_and(|result| result.is_err()));
+        assert!(told.recv().await.is_none());
+
+        let (peer, give, mut told) = begin();
+        give.send(request(5, 0)).expect("taken");
+        give.send(request(5, 1)).expect("taken");
+        settle().await;
+        peer.breaks();
+        assert!(told.recv().await.expect("an answer").is_err());
+        assert!(told.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn so_many_are_on_their_way() {
+        let (peer, give, _told) = begin();
+        for _ in 0..2 * MOST {
+            give.send(request(5, 0)).expect("taken");
+        }
+        settle().await;
+        assert_eq!(peer.received(), MOST);
+    }
+}
