@@ -223,6 +223,10 @@ impl Clustered {
                 let index = replies.applied.load(AtomicOrdering::Acquire);
                 let (status, index) = match ordered {
                     Ordered::Kept => (CommandStatus::Success, index),
+                    Ordered::Converted(schema) => {
+                        replies.service.schema_changed(schema);
+                        (CommandStatus::Success, index)
+                    }
                     Ordered::NotHere => (CommandStatus::NotLeader, 0),
                     Ordered::Mismatch => (CommandStatus::BadPrerequisite, 0),
                     Ordered::Lost => (CommandStatus::LostLeadership, 0),

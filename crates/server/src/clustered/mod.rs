@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::conversion::Conversions;
 use self::executing::Executing;
 use self::flight::Flight;
 use self::leading::PassedOnBy;
@@ -81,6 +82,7 @@ pub struct Clustered {
     /// Held for each transaction of a follower of the old kind.
     commands: Arc<Semaphore>,
     old_leader: OldLeader,
+    conversions: Conversions,
     stop: CancellationToken,
 }
 
@@ -130,6 +132,7 @@ impl Clustered {
             to_answer: Notify::new(),
             commands: Arc::new(Semaphore::new(COMMANDS)),
             old_leader: OldLeader::default(),
+            conversions: Conversions::default(),
             stop: CancellationToken::new(),
         });
         clustered.show(&Place::default(), identity.cluster_id);
