@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::life::Life;
 use super::{Inner, chance};
 use crate::entry::{Entry, ServerId};
+use crate::failure_test::FailureTest;
 use crate::raft::{LogId, RaftEntry, TypeConfig, Vote, to_raft};
 use crate::wire::message::{AppendReply, AppendRequest, AppendResult};
 use crate::wire::stream::{Held, LinkId};
@@ -144,6 +145,10 @@ impl Inner {
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
         let term = request.term;
+        if n_entries > 0 {
+            let test = FailureTest::CrashAfterReceivingAppendRequestUpdate;
+            self.wire.failing.crash_if(test);
+        }
         let rpc = match append_rpc(life, from, request) {
             Ok(rpc) => rpc,
             Err(why) => {

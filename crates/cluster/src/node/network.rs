@@ -21,6 +21,7 @@ use super::pipeline::StreamResponse;
 use super::replies::{Key, Replies};
 use crate::contents::Contents;
 use crate::entry::{Index, ServerId, Term};
+use crate::failure_test::{Failing, FailureTest};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::raft::state_machine::Snapshot;
 use crate::raft::{LeaderId, TypeConfig, Vote, from_raft};
@@ -44,6 +45,7 @@ pub(super) struct Wire {
     pub(super) peers: Peers,
     pub(super) replies: Replies,
     pub(super) own: ServerId,
+    pub(super) failing: Failing,
     /// In milliseconds.
     patience: AtomicU64,
     /// Peers that are not of our kind and have sent a pre-vote.
@@ -56,6 +58,7 @@ impl Wire {
             peers,
             replies: Replies::default(),
             own,
+            failing: Failing::default(),
             patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
             pre_voters: parking_lot::Mutex::default(),
         }
@@ -84,18 +87,28 @@ impl Wire {
 
     /// Sends a request, which may be answered for so long.
     pub(super) fn begin(
-        &self,
+        self: &Arc<Self>,
         peer: ServerId,
         key: Key,
         body: &Body,
         patience: Duration,
     ) -> Result<Asked, Trouble> {
+        let new_entries = matches!(key, Key::Append { count: 1.., .. });
+        if new_entries {
+            let test = FailureTest::CrashBeforeSendingAppendRequest;
+            self.failing.crash_if(test);
+        }
         let reply = self.replies.register(peer, key);
         match self.peers.send(peer, body, None) {
-            Ok(()) => Ok(Asked {
-                reply,
-                until: Instant::now() + patience,
-            }),
+            Ok(()) => {
+                if new_entries {
+                    self.entries_sent();
+                }
+                Ok(Asked {
+                    reply,
+                    until: Instant::now() + patience,
+                })
+            }
             Err(SendError::NotConnected) => Err(Trouble::NotConnected),
             Err(error) => Err(Trouble::Failed(error.to_string())),
         }
@@ -103,7 +116,7 @@ impl Wire {
 
     /// Sends a request and waits for its reply.
     pub(super) async fn ask(
-        &self,
+        self: &Arc<Self>,
         peer: ServerId,
         key: Key,
         body: Body,
@@ -231,6 +244,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.may_ask_for_votes()?;
         let term = rpc.vote.leader_id.term;
         let body = vote_request(&rpc, term, false);
         let reply = self
@@ -257,6 +271,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.may_ask_for_votes()?;
         if !self.wire.peers.is_connected(self.target) {
             return Err(Trouble::NotConnected.into());
         }
@@ -314,6 +329,13 @@ impl RaftNetworkV2<TypeConfig> for Network {
 }
 
 impl Network {
+    fn may_ask_for_votes(&self) -> Result<(), Trouble> {
+        match self.wire.failing.is(FailureTest::DontSendVoteRequest) {
+            true => Err(Trouble::NotConnected),
+            false => Ok(()),
+        }
+    }
+
     /// Sends an append request.
     pub(super) fn begin_append(
         &self,

@@ -151,9 +151,11 @@ impl Clustered {
             data: answers.write(),
         });
         // Where it is lost, the follower asks again.
-        if let Some(node) = self.node.get()
-            && let Err(error) = node.send(to, &own)
-        {
+        let sent = self.node.get().map(|node| match answers.all.is_empty() {
+            true => node.send(to, &own),
+            false => self.send_reply(node, to, &own),
+        });
+        if let Some(Err(error)) = sent {
             tracing::debug!("{}: no answers to {to}: {error}", self.name);
         }
     }
@@ -250,7 +252,7 @@ impl Clustered {
             commit_index,
         });
         if let Some(node) = self.node.get()
-            && let Err(error) = node.send(to, &reply)
+            && let Err(error) = self.send_reply(node, to, &reply)
         {
             tracing::debug!("{}: no execute_command_reply to {to}: {error}", self.name);
         }

@@ -6,6 +6,7 @@
 
 mod conversion;
 mod executing;
+mod failing;
 mod flight;
 mod following;
 mod leading;
@@ -105,6 +106,7 @@ impl Clustered {
         settings: Settings,
         connections: Option<Connections>,
     ) -> Result<Arc<Clustered>, StartError> {
+        ovsdb_cluster::failure_test::before_crash(crate::own_files::remove_all);
         let identity = file.replayed().header.identity.clone();
         let (proposals, proposed) = mpsc::unbounded_channel();
         let (passed_on, to_execute) = mpsc::channel(PASSED_ON);
