@@ -1,19 +1,21 @@
 //! What other members send, as calls of openraft, and its answers as replies.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use tokio::sync::mpsc;
 
 use super::life::Life;
+use super::network::NO_MAJORITY;
 use super::{Inner, chance};
 use crate::entry::{Entry, ServerId};
 use crate::failure_test::FailureTest;
 use crate::raft::{LogId, RaftEntry, TypeConfig, Vote, to_raft};
 use crate::wire::message::{AppendReply, AppendRequest, AppendResult};
 use crate::wire::stream::{Held, LinkId};
-use crate::wire::{Body, Message};
+use crate::wire::{Body, Head, Message};
 
 /// So many append requests of a peer may wait; it sends what is left out again.
 const WAITING_APPENDS: usize = 128;
@@ -141,7 +143,8 @@ impl Inner {
         let _ = queue.try_send((message, held));
     }
 
-    async fn append(&self, life: &Life, from: ServerId, request: AppendRequest) {
+    async fn append(&self, life: &Life, head: &Head, request: AppendRequest) {
+        let from = head.from;
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
         let term = request.term;
@@ -158,6 +161,10 @@ impl Inner {
         };
         if term >= life.store.term() {
             self.clock.lock().heard(Instant::now(), chance());
+            let cut_off = head.comment.as_deref() == Some(NO_MAJORITY);
+            if self.leader_cut_off.swap(cut_off, Ordering::Relaxed) != cut_off {
+                self.wake.notify_one();
+            }
         }
         let result = match life.raft.append_entries(rpc).await {
             Ok(AppendEntriesResponse::Success) => AppendResult::Ok,
@@ -189,7 +196,7 @@ async fn append_all(
     while let Some((message, _held)) = receiver.recv().await {
         let Some(life) = life.upgrade() else { return };
         if let Body::AppendRequest(request) = message.body {
-            inner.append(&life, message.head.from, request).await;
+            inner.append(&life, &message.head, request).await;
         }
     }
 }

@@ -160,6 +160,8 @@ struct Inner {
     /// When each member was last heard.
     contacts: Mutex<Contacts>,
     place: Mutex<Place>,
+    /// The leader has said that it has lost the majority.
+    leader_cut_off: AtomicBool,
     report: Mutex<Report>,
     compaction: Compaction,
     /// One change of members at a time.
@@ -235,6 +237,7 @@ impl Node {
             clock: Mutex::new(Clock::new(timer, Instant::now(), chance())),
             contacts: Mutex::default(),
             place: Mutex::default(),
+            leader_cut_off: AtomicBool::new(false),
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),

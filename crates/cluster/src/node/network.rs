@@ -1,7 +1,7 @@
 //! openraft's network: its calls as OVSDB's messages, and their answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -39,6 +39,10 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
 /// A snapshot that has changed nothing is not sent again before this has passed.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
 
+/// The comment of a leader's append requests that has lost the majority: its followers, if they are
+/// of our kind, are cut off with it.
+pub(super) const NO_MAJORITY: &str = "no majority";
+
 /// What all calls share.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -46,6 +50,8 @@ pub(super) struct Wire {
     pub(super) replies: Replies,
     pub(super) own: ServerId,
     pub(super) failing: Failing,
+    /// This server leads, and has lost the majority.
+    cut_off: AtomicBool,
     /// In milliseconds.
     patience: AtomicU64,
     /// Peers that are not of our kind and have sent a pre-vote.
@@ -59,6 +65,7 @@ impl Wire {
             replies: Replies::default(),
             own,
             failing: Failing::default(),
+            cut_off: AtomicBool::new(false),
             patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
             pre_voters: parking_lot::Mutex::default(),
         }
@@ -66,6 +73,16 @@ impl Wire {
 
     pub(super) fn set_election_timer(&self, timer: u64) {
         self.patience.store(timer.max(1000), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// What is said beside a request.
+    fn comment(&self, key: &Key) -> Option<&'static str> {
+        let cut_off = self.cut_off.load(Ordering::Relaxed);
+        (cut_off && matches!(key, Key::Append { .. })).then_some(NO_MAJORITY)
     }
 
     fn patience(&self) -> Duration {
@@ -98,8 +115,9 @@ impl Wire {
             let test = FailureTest::CrashBeforeSendingAppendRequest;
             self.failing.crash_if(test);
         }
+        let comment = self.comment(&key);
         let reply = self.replies.register(peer, key);
-        match self.peers.send(peer, body, None) {
+        match self.peers.send(peer, body, comment) {
             Ok(()) => {
                 if new_entries {
                     self.entries_sent();

@@ -181,8 +181,10 @@ impl Inner {
         } else {
             let clock = self.clock.lock();
             let heard = clock.silence(Instant::now()) < clock.timer() * CUT_OFF;
-            heard && clock.ever_heard()
+            let cut_off = self.leader_cut_off.load(Ordering::Relaxed);
+            heard && clock.ever_heard() && !cut_off
         };
+        self.wire.set_cut_off(is_leader && !connected);
         let place = Place {
             leading: ready.then_some(term),
             leader: leader.filter(|leader| *leader != own),
