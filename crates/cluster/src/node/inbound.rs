@@ -7,6 +7,7 @@ use std::time::Instant;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use tokio::sync::mpsc;
 
+use super::expelled::NO_MEMBER;
 use super::life::Life;
 use super::network::NO_MAJORITY;
 use super::{Inner, chance};
@@ -40,6 +41,11 @@ impl Inner {
                 )
             });
             return self.wire.peers.close(link);
+        }
+        if let Body::VoteRequest(_) = &message.body
+            && !self.wire.peers.is_member(from)
+        {
+            self.answer_stranger(life, link, from);
         }
         if !self.may_ask(life, from, &message.body) {
             return self.remark(|| {
@@ -83,6 +89,9 @@ impl Inner {
             Body::RemoveServerReply(reply) => self.on_remove_server_reply(life, &reply),
             Body::ExecuteCommandRequest(request) => self.replica.command(from, request),
             Body::ExecuteCommandReply(reply) => self.replica.command_reply(from, reply),
+            Body::Own(own) if own.kind == NO_MEMBER => {
+                self.on_no_member(life, link, from, &own.data);
+            }
             Body::Own(own) => self.replica.received(from, own, held),
             Body::HelloRequest(_) => {}
         }

@@ -8,6 +8,7 @@
 mod clock;
 mod compaction;
 mod contacts;
+mod expelled;
 mod failing;
 mod inbound;
 mod join;

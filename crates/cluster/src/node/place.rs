@@ -43,6 +43,8 @@ pub(super) struct Report {
     pub(super) failure: Option<String>,
     pub(super) troubles: Troubles,
     pub(super) left: bool,
+    /// The cluster says that it is no member.
+    pub(super) expelled: bool,
     pub(super) stranger: Option<Stranger>,
 }
 
