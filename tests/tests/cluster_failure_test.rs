@@ -79,8 +79,8 @@ fn members_crash_where_they_are_told_to() -> Result<()> {
 }
 
 /// Whether it is acknowledged does not matter.
-fn insert(cluster: &Cluster, node: usize) -> Result<()> {
-    let insert = json!({"op": "insert", "table": "Availability_Zone", "row": {"name": "z"}});
+fn insert(cluster: &Cluster, node: usize, name: &str) -> Result<()> {
+    let insert = json!({"op": "insert", "table": "Availability_Zone", "row": {"name": name}});
     let mut client = Client::unix(&cluster.node(node).socket(SIDE))?;
     let _ = client.transact(SIDE.database(), &[insert]);
     Ok(())
@@ -104,7 +104,7 @@ fn members_fall_silent_and_delay_and_hand_over() -> Result<()> {
         fail(cluster, second, "clear")?;
         wait_for_role(cluster, second, "follower")?;
         fail(cluster, second, "force-election")?;
-        insert(cluster, second)?;
+        insert(cluster, second, "z")?;
         cluster.wait_until_whole()?;
         ensure!(terms(cluster)? == before, "an election");
         // The one that waits longer is not the next leader.
@@ -130,7 +130,7 @@ fn members_fall_silent_and_delay_and_hand_over() -> Result<()> {
         ] {
             let before = leader(cluster)?;
             fail(cluster, before, how)?;
-            insert(cluster, before)?;
+            insert(cluster, before, how)?;
             cluster.wait_for_leader(SIDE, |node| node != before)?;
             cluster.wait_until_whole()?;
         }

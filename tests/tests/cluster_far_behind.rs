@@ -23,8 +23,9 @@ const MARK: &str = "far";
 /// Other rows have smaller tunnel keys.
 const FIRST_KEY: usize = 5_000_000;
 /// More entries than a leader keeps behind a snapshot for those who are a little late.
-const ENTRIES: usize = 5000;
-const ROW: usize = 4 << 10;
+const ENTRIES: usize = 6000;
+const LETTING_GO: Duration = Duration::from_millis(1500);
+const ROW: usize = 3 << 10;
 /// So many are under way at once.
 const AT_ONCE: usize = 250;
 const NOTHING: &str = "00000000-0000-0000-0000-000000000000";

@@ -22,19 +22,21 @@ pub(crate) fn add(path: &Path, id: (u64, u64)) {
 
 /// Removes one, if it is still the same.
 pub(crate) fn remove(path: &Path, id: (u64, u64)) {
-    FILES
-        .lock()
-        .retain(|(known, of)| known != path || *of != id);
-    if id_of(path).is_ok_and(|there| there == id) {
-        // Nobody is left to be told.
-        let _ = fs::remove_file(path);
+    let mut files = FILES.lock();
+    files.retain(|(known, of)| known != path || *of != id);
+    remove_same(path, id);
+}
+
+/// Removes all. Whoever else does so meanwhile waits for it.
+pub fn remove_all() {
+    for (path, id) in FILES.lock().drain(..) {
+        remove_same(&path, id);
     }
 }
 
-/// Removes all.
-pub fn remove_all() {
-    let all = std::mem::take(&mut *FILES.lock());
-    for (path, id) in all {
-        remove(&path, id);
+fn remove_same(path: &Path, id: (u64, u64)) {
+    if id_of(path).is_ok_and(|there| there == id) {
+        // Nobody is left to be told.
+        let _ = fs::remove_file(path);
     }
 }

@@ -6,9 +6,10 @@ use std::sync::{Arc, mpsc};
 
 use openraft::RaftLogReader;
 use openraft::storage::{IOFlushed, RaftLogStorage};
+use openraft::type_config::TypeConfigExt;
 use ovsdb_cluster::entry::{Entry, Payload};
 use ovsdb_cluster::file::{ClusterFile, Store};
-use ovsdb_cluster::raft::{LogId, LogStore, RaftEntry, Vote, to_raft};
+use ovsdb_cluster::raft::{LogId, LogStore, RaftEntry, TypeConfig, Vote, to_raft};
 use ovsdb_log::{Disk, Lock, Options};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
@@ -150,10 +151,17 @@ impl World {
             }
             Step::Vote(server, leads) => {
                 let server = self.model.vote.map_or(server, |(server, _)| server);
-                let leads = leads || self.model.vote.is_some_and(|(_, leads)| leads);
-                self.model.vote = Some((server, leads));
+                let led = self.model.vote.is_some_and(|(_, leads)| leads);
+                // A candidate votes for itself before it leads.
+                if self.model.vote.is_none() {
+                    self.save_vote(Vote::new(self.model.term, uuid(server)));
+                }
+                if server == OWN && leads && !led {
+                    self.begin_to_lead();
+                }
+                self.model.vote = Some((server, leads || led));
                 self.save_vote(Vote {
-                    committed: leads,
+                    committed: leads || led,
                     ..Vote::new(self.model.term, uuid(server))
                 });
             }
@@ -186,6 +194,14 @@ impl World {
         }
     }
 
+    /// Then what was taken back is taken back in the file, too.
+    fn begin_to_lead(&mut self) {
+        let last = self.model.last().index;
+        if last > self.model.snapshot.index {
+            self.model.in_file.retain(|id| id.index <= last);
+        }
+    }
+
     fn save_vote(&mut self, vote: Vote) {
         self.runtime.block_on(self.log.save_vote(&vote)).unwrap();
     }
@@ -195,7 +211,7 @@ impl World {
         let new: Vec<LogId> = (next..next + count)
             .map(|index| LogId::new(self.model.term, index))
             .collect();
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = TypeConfig::oneshot();
         let entries: Vec<RaftEntry> = new.iter().map(|id| entry(*id)).collect();
         self.runtime.block_on(async {
             let appended = self.log.append(entries, IOFlushed::signal(sender)).await;

@@ -28,6 +28,8 @@ pub(super) const CONVERTED: &str = "converted";
 
 /// How long a wish is passed on again and again.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long the converted contents may take to come from the leader.
+const ARRIVAL: Duration = Duration::from_secs(30);
 /// How soon it is looked again, and tried again.
 const LOOK: Duration = Duration::from_millis(20);
 /// A leader without a word for so long is asked again.
@@ -291,8 +293,9 @@ async fn at_leader(clustered: &Clustered, leader: Uuid, id: Uuid, schema: &Arc<S
         Ok(Ok(true)) => {}
         _ => return Attempt::Again,
     }
-    // It has come to be, and comes here.
-    while !clustered.has_schema(schema) {
+    // It has come to be, and comes here, unless another one has overtaken it.
+    let until = Instant::now() + ARRIVAL;
+    while !clustered.has_schema(schema) && Instant::now() < until {
         tokio::time::sleep(LOOK).await;
     }
     Attempt::Done
