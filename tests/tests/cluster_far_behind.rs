@@ -154,6 +154,9 @@ fn write_without(
             .node(node)
             .control(SIDE, "ovsdb-server/compact", &[])?;
     }
+    // Nothing shows when a leader lets go of what it was about to send: it does so when it has
+    // failed to send it.
+    std::thread::sleep(LETTING_GO);
     Ok(())
 }
 
