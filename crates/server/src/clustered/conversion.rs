@@ -321,7 +321,7 @@ async fn at_old_leader(clustered: &Clustered, leader: Uuid, schema: &Arc<Schema>
         result: Uuid::new_v4(),
     });
     let sent = clustered.node.get().map(|node| node.send(leader, &request));
-    if !sent.is_some_and(|sent| sent.is_ok()) {
+    if sent.is_none_or(|sent| sent.is_err()) {
         return Attempt::Again;
     }
     let until = Instant::now() + SILENCE;
