@@ -86,3 +86,44 @@ fn down_to_one_member_and_back_to_three() -> Result<()> {
         join(cluster, 2, 3)
     })
 }
+
+/// Its file says that it is a member: the leader tells it otherwise.
+#[test]
+fn a_node_that_is_kicked_while_it_is_down_comes_back_as_a_new_server() -> Result<()> {
+    let options = Options::three(Kind::Ours, Wiring::Loopback);
+    under_workload(&options, &Plan::default(), |cluster, workload| {
+        let leader = cluster.wait_for_leader(Side::Southbound, |_| true)?;
+        let victim = (leader + 1) % 3;
+        let kicked = ids(cluster, victim)?;
+        cluster.node_mut(victim).kill9()?;
+        workload.wait_until_all_write(cluster, &[])?;
+        kick(cluster, &kicked, 2)?;
+        let terms = |cluster: &Cluster| -> Result<Vec<u64>> {
+            let sides = Side::BOTH.into_iter();
+            let terms = sides.map(|side| {
+                let leader = cluster.wait_for_leader(side, |_| true)?;
+                Ok(cluster.status(leader, side)?.term)
+            });
+            terms.collect()
+        };
+        let before = terms(cluster)?;
+        cluster.start(victim)?;
+        cluster.wait_for_servers(3)?;
+        cluster.wait_until_whole()?;
+        let [nb, sb] = ids(cluster, victim)?;
+        ensure!(
+            nb != kicked[0] && sb != kicked[1],
+            "a kicked server is back"
+        );
+        ensure!(terms(cluster)? == before, "it has disturbed the others");
+        for side in Side::BOTH {
+            let file = cluster.node(victim).file(side);
+            let name = file.file_name().context("a name")?.to_string_lossy();
+            let folder = std::fs::read_dir(file.parent().context("a folder")?)?;
+            let kept = format!("{name}.left-");
+            let mut names = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+            ensure!(names.any(|name| name.starts_with(&kept)), "no {kept}*");
+        }
+        Ok(())
+    })
+}

@@ -1,6 +1,10 @@
 //! Failures on demand, for tests: `cluster/failure-test` of a control socket.
 //!
-//! These are those of the reference, by their names. A member says which of them it can do.
+//! These are those of the reference, by their names.
+
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
 
 /// A way to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +33,17 @@ pub enum FailureTest {
     StopRaftRpc,
     /// A leader hands leadership over when it has sent the next new entry to the followers.
     TransferLeadershipAfterSendingAppendRequest,
+    /// A leader hands leadership over when it has begun to add a server.
+    TransferLeadershipAfterStartingToAdd,
     /// A leader hands leadership over, once.
     TransferLeadership,
+    /// A follower stands for election, once.
+    ForceElection,
 }
 
 impl FailureTest {
     /// All of them.
-    pub const ALL: [FailureTest; 13] = [
+    pub const ALL: [FailureTest; 15] = [
         FailureTest::CrashBeforeSendingAppendRequest,
         FailureTest::CrashAfterSendingAppendRequest,
         FailureTest::CrashBeforeSendingExecuteCommandReply,
@@ -48,7 +56,9 @@ impl FailureTest {
         FailureTest::DontSendVoteRequest,
         FailureTest::StopRaftRpc,
         FailureTest::TransferLeadershipAfterSendingAppendRequest,
+        FailureTest::TransferLeadershipAfterStartingToAdd,
         FailureTest::TransferLeadership,
+        FailureTest::ForceElection,
     ];
 
     /// The name that the command takes.
@@ -80,7 +90,11 @@ impl FailureTest {
             FailureTest::TransferLeadershipAfterSendingAppendRequest => {
                 "transfer-leadership-after-sending-append-request"
             }
+            FailureTest::TransferLeadershipAfterStartingToAdd => {
+                "transfer-leadership-after-starting-to-add"
+            }
             FailureTest::TransferLeadership => "transfer-leadership",
+            FailureTest::ForceElection => "force-election",
         }
     }
 
@@ -89,6 +103,64 @@ impl FailureTest {
         let mut all = FailureTest::ALL.into_iter();
         all.find(|test| test.name() == name)
     }
+}
+
+/// The failure that a member is to have, if any.
+#[derive(Debug, Default)]
+pub struct Failing(Mutex<Option<FailureTest>>);
+
+impl Failing {
+    /// It is this one from now on.
+    pub fn set(&self, test: Option<FailureTest>) {
+        *self.0.lock() = test;
+    }
+
+    /// Whether it is this one.
+    pub fn is(&self, test: FailureTest) -> bool {
+        *self.0.lock() == Some(test)
+    }
+
+    /// The same; it is none afterwards.
+    pub fn take(&self, test: FailureTest) -> bool {
+        let mut present = self.0.lock();
+        let is = *present == Some(test);
+        if is {
+            *present = None;
+        }
+        is
+    }
+
+    /// Makes this failure that one.
+    pub fn become_that(&self, test: FailureTest, that: FailureTest) {
+        if self.take(test) {
+            self.set(Some(that));
+        }
+    }
+
+    /// Ends the process if it is this one.
+    pub fn crash_if(&self, test: FailureTest) {
+        if self.is(test) {
+            crash(test);
+        }
+    }
+}
+
+static BEFORE_CRASH: OnceLock<fn()> = OnceLock::new();
+
+/// What is to be done before a process ends that is to crash: the reference removes its sockets'
+/// files even then, and its tests wait for that.
+pub fn before_crash(act: fn()) {
+    // Always the same.
+    let _ = BEFORE_CRASH.set(act);
+}
+
+/// Ends the process as a crash does: nothing is finished.
+pub fn crash(test: FailureTest) -> ! {
+    tracing::error!("raft: test: {}", test.name());
+    if let Some(act) = BEFORE_CRASH.get() {
+        act();
+    }
+    std::process::exit(1)
 }
 
 #[cfg(test)]
@@ -101,5 +173,17 @@ mod tests {
             assert_eq!(FailureTest::of_name(test.name()), Some(test));
         }
         assert_eq!(FailureTest::of_name("clear"), None);
+    }
+
+    #[test]
+    fn some_happen_once() {
+        use FailureTest::{DelayElection, StopRaftRpc, TransferLeadership};
+        let failing = Failing::default();
+        failing.set(Some(StopRaftRpc));
+        failing.become_that(DelayElection, TransferLeadership);
+        assert!(failing.is(StopRaftRpc) && failing.is(StopRaftRpc));
+        failing.become_that(StopRaftRpc, TransferLeadership);
+        assert!(!failing.take(StopRaftRpc));
+        assert!(failing.take(TransferLeadership) && !failing.take(TransferLeadership));
     }
 }

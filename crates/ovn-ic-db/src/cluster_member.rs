@@ -138,13 +138,15 @@ impl ClusterMember {
         loop {
             let keeper = self.keep_switches(&member);
             let schema = SchemaKeeper::new(self.side, &self.path, &member);
-            tokio::select! {
-                () = keeper => {}
-                kept = schema.keep() => kept?,
-                () = self.meet_others(&member) => {}
-            }
-            // Its cluster gives way to another one.
-            member = self.give_way(&member).await?;
+            let why = tokio::select! {
+                () = keeper => continue,
+                kept = schema.keep() => {
+                    kept?;
+                    continue;
+                }
+                why = self.meet_others(&member) => why,
+            };
+            member = self.start_over(&member, why).await?;
         }
     }
 
@@ -259,8 +261,9 @@ impl ClusterMember {
         std::future::pending().await
     }
 
-    /// Tells others what this member is; ends when its cluster is to give way to another one's.
-    async fn meet_others(&self, member: &Arc<Clustered>) {
+    /// Tells others what this member is; ends when its cluster is to give way to another one's, or
+    /// has removed it while it was away.
+    async fn meet_others(&self, member: &Arc<Clustered>) -> Aside {
         let mut look = tokio::time::interval(LOOK);
         let (mut said, mut met) = (None, None);
         loop {
@@ -271,6 +274,10 @@ impl ClusterMember {
             let Some(id) = node.cluster_id() else {
                 continue;
             };
+            // Without variables nobody says that the node is to have a server.
+            if node.is_expelled() && self.cluster.is_some() {
+                return Aside::Left;
+            }
             let own = Cluster {
                 id,
                 holding: holding(&database.committed().version, &self.switches),
@@ -297,13 +304,17 @@ impl ClusterMember {
                 met = Some(meeting);
             }
             if own.meets(other) == Verdict::GiveWay {
-                return;
+                return Aside::GivesWay;
             }
         }
     }
 
-    /// Sets the file aside, and joins the other cluster.
-    async fn give_way(&self, member: &Arc<Clustered>) -> anyhow::Result<Arc<Clustered>> {
+    /// Sets the file aside, and joins the other cluster, or its own one anew.
+    async fn start_over(
+        &self,
+        member: &Arc<Clustered>,
+        why: Aside,
+    ) -> anyhow::Result<Arc<Clustered>> {
         let name = self.side.database();
         self.subject.remove_member(name, member).await;
         let nothing = member.database().is_none_or(|database| {
@@ -317,17 +328,12 @@ impl ClusterMember {
             let OwnFile::Clustered(file) = own else {
                 bail!("{}: is no member's file any more", path.display());
             };
-            if !nothing {
+            if matches!(why, Aside::GivesWay) && !nothing {
                 // Something has come at the last moment.
                 return Ok(*file);
             }
             let making = MakerOf { side, cluster };
-            membership::start_over(
-                making.now(),
-                file.into_lock(),
-                Aside::GivesWay,
-                Uuid::new_v4(),
-            )
+            membership::start_over(making.now(), file.into_lock(), why, Uuid::new_v4())
         };
         let file = tokio::task::spawn_blocking(again).await??;
         self.take_into_use(file, None).await

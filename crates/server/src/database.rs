@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use ovsdb::{Error, Schema, TableId, Tag, Uuid};
 use ovsdb_engine::{Changes, Commit, History, Outcome, Version, convert};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::ordering::{Done, Ordering, Proposal, Work};
 
@@ -385,7 +385,7 @@ impl Database {
     /// nothing has changed. Jobs wait meanwhile; those that were made for the old schema, blocked
     /// ones included, are canceled by a conversion that succeeds.
     pub fn convert(&self, schema: Arc<Schema>, done: Done) {
-        let mut writer = self.writer.lock();
+        let writer = self.writer.lock();
         let converted = if writer.converting {
             let details = "another conversion is under way";
             Err(Error::new(Tag::ResourcesExhausted, details))
@@ -395,20 +395,33 @@ impl Database {
         } else {
             convert::convert(&writer.head, schema, &mut Uuid::new_v4)
         };
-        let version = match converted {
+        match converted {
             Ok(version) => {
                 let version = version.with_sequence(writer.head.sequence() + 1);
-                match self.ordering.is_shared() {
+                let version = match self.ordering.is_shared() {
                     true => version.with_id(Uuid::new_v4()),
                     false => version,
-                }
+                };
+                self.replace(writer, version, done);
             }
             Err(error) => {
                 drop(writer);
                 self.work();
-                return done(Err(error));
+                done(Err(error));
             }
-        };
+        }
+    }
+
+    /// Converts as [`Database::convert`] does, or has it done by the server that can.
+    pub fn have_converted(&self, schema: Arc<Schema>, done: Done) {
+        match self.ordering.is_shared() {
+            true => self.ordering.have_converted(schema, done),
+            false => self.convert(schema, done),
+        }
+    }
+
+    /// Goes over to contents with another schema as soon as they are kept.
+    fn replace(&self, mut writer: MutexGuard<'_, Writer>, version: Version, done: Done) {
         writer.converting = true;
         let term = writer.term;
         drop(writer);

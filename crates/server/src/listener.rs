@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::entrance::{Entrance, Plaintext};
+use crate::own_files;
 use crate::remote::Remote;
 use crate::stream::{Connection, Stream};
 
@@ -59,15 +60,8 @@ struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have put their own socket there meanwhile.
-        if file_id(&self.path).is_ok_and(|id| id == self.id) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        own_files::remove(&self.path, self.id);
     }
-}
-
-fn file_id(path: &Path) -> io::Result<(u64, u64)> {
-    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 impl Listener {
@@ -277,9 +271,10 @@ fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     rustix::fs::fchmod(&socket, Mode::RWXU | Mode::RWXG)?;
     with_address(path, |address| socket.bind(address))?;
     let file = SocketFile {
-        id: file_id(path)?,
+        id: own_files::id_of(path)?,
         path: path.to_path_buf(),
     };
+    own_files::add(path, file.id);
     socket.listen(BACKLOG)?;
     let listener: std::os::unix::net::UnixListener = socket.into();
     Ok((UnixListener::from_std(listener)?, file))

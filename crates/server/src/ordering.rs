@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ovsdb::Error;
+use ovsdb::{Error, Schema, Tag};
 use ovsdb_engine::{Commit, Version};
 
 use crate::database::Job;
@@ -84,6 +84,12 @@ pub trait Ordering: Send + Sync {
     /// follows another server's order.
     fn pass_on(&self, job: Job) {
         job.answer.unknown();
+    }
+
+    /// Has the contents converted by the server that orders transactions, whichever that is. `done`
+    /// hears of it when this server has them. Only where the ordering [is shared](Ordering::is_shared).
+    fn have_converted(&self, _schema: Arc<Schema>, done: Done) {
+        done(Err(Error::new(Tag::NotAllowed, "nobody else takes part")));
     }
 }
 

@@ -101,6 +101,7 @@ impl PidFile {
             return Err(error);
         }
         held.push(id);
+        crate::own_files::add(path, id);
         Ok(PidFile {
             path: path.to_path_buf(),
             file: Some(file),
@@ -117,9 +118,7 @@ impl PidFile {
 impl Drop for PidFile {
     fn drop(&mut self) {
         let mut held = HELD.lock();
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|found| id_of(&found) == self.id) {
-            let _ = std::fs::remove_file(&self.path);
-        }
+        crate::own_files::remove(&self.path, self.id);
         self.file = None;
         held.retain(|id| *id != self.id);
     }

@@ -227,7 +227,7 @@ impl Service {
                 service.schema_changed(converted);
             }
         });
-        served.database.convert(schema, done);
+        served.database.have_converted(schema, done);
     }
 
     /// A database has got another schema: its row in `_Server` shows it, and sessions are told.

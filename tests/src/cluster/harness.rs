@@ -2,6 +2,7 @@
 //! test fails.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use super::network::{Network, Wiring};
-use super::node::{Kind, Manner, Node, Site};
+use super::node::{Kind, Manner, Node, Site, Variables};
 use super::status::{Status, announced};
 use crate::keys::Authority;
 use crate::process::{require, wait_for};
@@ -32,6 +33,8 @@ pub struct Options {
     pub wiring: Wiring,
     /// They talk by TLS (`ssl:` addresses), with keys of `ovs-pki`.
     pub tls: bool,
+    /// More variables for each node of ours.
+    pub variables: Variables,
 }
 
 impl Options {
@@ -43,6 +46,7 @@ impl Options {
             spare: 0,
             wiring,
             tls: false,
+            variables: |_, _| Vec::new(),
         }
     }
 }
@@ -96,7 +100,7 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
         let nodes = (0..all).map(|number| {
             let place = folder.path().join(number.to_string());
-            Node::new(number, place, network.at_node(number))
+            Node::new(number, place, network.at_node(number), options.variables)
         });
         let keys = folder.path().join("tls");
         if options.tls {
@@ -229,7 +233,9 @@ impl Cluster {
             Side::Southbound => self.site.ports.southbound,
         };
         let all = (0..self.nodes.len()).map(|number| self.network.address(number));
-        let remotes: Vec<String> = all.map(|ip| format!("tcp:{ip}:{port}")).collect();
+        let remotes: Vec<String> = all
+            .map(|ip| format!("tcp:{}", SocketAddr::new(ip, port)))
+            .collect();
         remotes.join(",")
     }
 

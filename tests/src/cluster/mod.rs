@@ -28,6 +28,6 @@ pub mod writer;
 
 pub use harness::{Cluster, Options, run};
 pub use network::Wiring;
-pub use node::{Kind, Manner};
+pub use node::{Kind, Manner, Node, Site, Variables};
 pub use session::Aim;
 pub use workload::{Plan, Workload, under_workload};

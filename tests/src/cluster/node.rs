@@ -59,6 +59,9 @@ pub struct Site {
     pub tls: Option<PathBuf>,
 }
 
+/// Environment variables of one node, besides those that the deployment sets or in their place.
+pub type Variables = fn(&Node, &Site) -> Vec<(&'static str, String)>;
+
 /// A node, running or not.
 #[derive(Debug)]
 pub struct Node {
@@ -67,17 +70,23 @@ pub struct Node {
     pub(super) folder: PathBuf,
     /// What its programs' command lines begin with.
     pub(super) at: Vec<OsString>,
+    variables: Variables,
     daemons: Vec<Daemon>,
     frozen: bool,
 }
 
 impl Node {
     /// A node without files whose folder is made; `at` begins the command lines
-    /// of its programs.
+    /// of its programs, and `variables` are for ours.
     ///
     /// # Errors
     /// If the folders cannot be made.
-    pub fn new(number: usize, folder: PathBuf, at: Vec<OsString>) -> Result<Self> {
+    pub fn new(
+        number: usize,
+        folder: PathBuf,
+        at: Vec<OsString>,
+        variables: Variables,
+    ) -> Result<Self> {
         for part in ["etc", "run", "log"] {
             fs::create_dir_all(folder.join(part))?;
         }
@@ -86,6 +95,7 @@ impl Node {
             kind: Kind::Reference,
             folder,
             at,
+            variables,
             daemons: Vec::new(),
             frozen: false,
         })
@@ -107,6 +117,17 @@ impl Node {
     #[must_use]
     pub fn control_socket(&self, side: Side) -> PathBuf {
         self.folder.join(format!("run/{}.ctl", side.file_stem()))
+    }
+
+    /// Its number, from 0.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The variables that a test gives it.
+    pub(super) fn variables(&self, site: &Site) -> Vec<(&'static str, String)> {
+        (self.variables)(self, site)
     }
 
     /// Where its files, sockets and logs are, in `etc`, `run` and `log`.

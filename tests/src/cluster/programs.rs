@@ -135,6 +135,9 @@ impl Node {
         if let Manner::Join(leader) = manner {
             environment.push(("LEADER_IP".into(), addresses[leader].clone().into()));
         }
+        for (name, value) in self.variables(site) {
+            environment.push((name.into(), value.into()));
+        }
         let program = executable(Program::Ours)?;
         Ok(self
             .daemon(program, vec!["run".into()], "ovn-ic-db.out")?

@@ -17,6 +17,8 @@ pub(super) struct Clock {
     /// The leader's process has ended, or it has said that it goes.
     gone: bool,
     ever_heard: bool,
+    /// It waits another election timer each time.
+    delayed: bool,
     deadline: Instant,
 }
 
@@ -28,6 +30,7 @@ impl Clock {
             heard: now,
             gone: true,
             ever_heard: false,
+            delayed: false,
             deadline: now + timer + SPREAD.mul_f64(chance),
         }
     }
@@ -45,7 +48,22 @@ impl Clock {
         self.heard = now;
         self.gone = false;
         self.ever_heard = true;
-        self.deadline = now + self.timer + SPREAD.mul_f64(chance);
+        self.deadline = now + self.timer + SPREAD.mul_f64(chance) + self.delay();
+    }
+
+    /// For tests: it waits another election timer from now on, or does not any more.
+    pub(super) fn set_delayed(&mut self, delayed: bool, now: Instant, chance: f64) {
+        self.delayed = delayed;
+        if delayed {
+            self.deadline = now + self.timer + SPREAD.mul_f64(chance) + self.delay();
+        }
+    }
+
+    fn delay(&self) -> Duration {
+        match self.delayed {
+            true => self.timer,
+            false => Duration::ZERO,
+        }
     }
 
     /// The leader's process has ended. `rank` is this member's among the others: so that they do
@@ -53,7 +71,7 @@ impl Clock {
     pub(super) fn lost(&mut self, now: Instant, rank: u32, chance: f64) {
         if !self.gone {
             self.gone = true;
-            let wait = STEP * rank + (STEP / 2).mul_f64(chance);
+            let wait = STEP * rank + (STEP / 2).mul_f64(chance) + self.delay();
             self.deadline = self.deadline.min(now + wait);
         }
     }
@@ -127,6 +145,20 @@ mod tests {
         let deadline = clock.deadline();
         clock.lost(start, 0, 0.0);
         assert_eq!(clock.deadline(), deadline);
+    }
+
+    #[test]
+    fn one_that_is_delayed_lets_the_others_stand_first() {
+        let start = Instant::now();
+        let mut clock = Clock::new(TIMER, start, 0.0);
+        clock.set_delayed(true, start, 0.0);
+        assert_eq!(clock.deadline(), start + TIMER * 2);
+        clock.heard(start, 0.0);
+        clock.lost(start, 0, 0.0);
+        assert_eq!(clock.deadline(), start + TIMER);
+        clock.set_delayed(false, start, 0.0);
+        clock.heard(start, 0.0);
+        assert_eq!(clock.deadline(), start + TIMER);
     }
 
     #[test]

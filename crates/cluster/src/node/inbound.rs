@@ -1,18 +1,22 @@
 //! What other members send, as calls of openraft, and its answers as replies.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse};
 use tokio::sync::mpsc;
 
+use super::expelled::NO_MEMBER;
 use super::life::Life;
+use super::network::NO_MAJORITY;
 use super::{Inner, chance};
 use crate::entry::{Entry, ServerId};
+use crate::failure_test::FailureTest;
 use crate::raft::{LogId, RaftEntry, TypeConfig, Vote, to_raft};
 use crate::wire::message::{AppendReply, AppendRequest, AppendResult};
 use crate::wire::stream::{Held, LinkId};
-use crate::wire::{Body, Message};
+use crate::wire::{Body, Head, Message};
 
 /// So many append requests of a peer may wait; it sends what is left out again.
 const WAITING_APPENDS: usize = 128;
@@ -37,6 +41,11 @@ impl Inner {
                 )
             });
             return self.wire.peers.close(link);
+        }
+        if let Body::VoteRequest(_) = &message.body
+            && !self.wire.peers.is_member(from)
+        {
+            self.answer_stranger(life, link, from);
         }
         if !self.may_ask(life, from, &message.body) {
             return self.remark(|| {
@@ -80,6 +89,9 @@ impl Inner {
             Body::RemoveServerReply(reply) => self.on_remove_server_reply(life, &reply),
             Body::ExecuteCommandRequest(request) => self.replica.command(from, request),
             Body::ExecuteCommandReply(reply) => self.replica.command_reply(from, reply),
+            Body::Own(own) if own.kind == NO_MEMBER => {
+                self.on_no_member(life, link, from, &own.data);
+            }
             Body::Own(own) => self.replica.received(from, own, held),
             Body::HelloRequest(_) => {}
         }
@@ -140,10 +152,15 @@ impl Inner {
         let _ = queue.try_send((message, held));
     }
 
-    async fn append(&self, life: &Life, from: ServerId, request: AppendRequest) {
+    async fn append(&self, life: &Life, head: &Head, request: AppendRequest) {
+        let from = head.from;
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
         let term = request.term;
+        if n_entries > 0 {
+            let test = FailureTest::CrashAfterReceivingAppendRequestUpdate;
+            self.wire.failing.crash_if(test);
+        }
         let rpc = match append_rpc(life, from, request) {
             Ok(rpc) => rpc,
             Err(why) => {
@@ -153,6 +170,10 @@ impl Inner {
         };
         if term >= life.store.term() {
             self.clock.lock().heard(Instant::now(), chance());
+            let cut_off = head.comment.as_deref() == Some(NO_MAJORITY);
+            if self.leader_cut_off.swap(cut_off, Ordering::Relaxed) != cut_off {
+                self.wake.notify_one();
+            }
         }
         let result = match life.raft.append_entries(rpc).await {
             Ok(AppendEntriesResponse::Success) => AppendResult::Ok,
@@ -184,7 +205,7 @@ async fn append_all(
     while let Some((message, _held)) = receiver.recv().await {
         let Some(life) = life.upgrade() else { return };
         if let Body::AppendRequest(request) = message.body {
-            inner.append(&life, message.head.from, request).await;
+            inner.append(&life, &message.head, request).await;
         }
     }
 }

@@ -15,6 +15,7 @@ use super::{Events, Inner};
 use crate::address::same_address;
 use crate::contents::Contents;
 use crate::entry::{ServerId, Servers};
+use crate::failure_test::FailureTest;
 use crate::file::{Reason, Store};
 use crate::wire::message::{
     AddServerReply, AddServerRequest, AppendReply, AppendRequest, AppendResult,
@@ -90,6 +91,8 @@ impl Inner {
                 if !chosen || !self.is_of_cluster(store, message.head.cluster) {
                     return Ok(false);
                 }
+                let test = FailureTest::CrashBeforeSendingInstallSnapshotReply;
+                self.wire.failing.crash_if(test);
                 self.first_snapshot(store, from, request).await
             }
             Body::AppendRequest(request) => {

@@ -16,6 +16,7 @@ use super::serve::End;
 use super::{Inner, Node};
 use crate::address::{Address, same_address};
 use crate::entry::{ServerId, Servers};
+use crate::failure_test::FailureTest;
 use crate::file::record::LEFT;
 use crate::raft::membership_of;
 use crate::wire::Body;
@@ -34,6 +35,14 @@ pub(super) const CATCHING_UP: usize = 4;
 const STANDING: &str = "standing";
 const JOINING: &str = "joining";
 const MEMBER: &str = "member";
+
+/// A server that is to become a member.
+#[derive(Debug, Clone)]
+pub(super) struct Newcomer {
+    pub(super) address: String,
+    /// It has the contents.
+    pub(super) caught_up: bool,
+}
 
 /// Why the members have not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,11 +85,20 @@ impl Inner {
         } else {
             // Whoever asks again while it is being added gets no second answer.
             let mut adding = self.adding.lock();
-            if adding.len() < MOST_NEWCOMERS && adding.insert(from) {
+            if adding.len() < MOST_NEWCOMERS && !adding.contains_key(&from) {
+                let newcomer = Newcomer {
+                    address: address.clone(),
+                    caught_up: false,
+                };
+                adding.insert(from, newcomer);
                 let work = self
                     .clone()
                     .on_add_server(life.clone(), link, from, address);
                 tokio::spawn(work);
+                self.wire.failing.become_that(
+                    FailureTest::TransferLeadershipAfterStartingToAdd,
+                    FailureTest::TransferLeadership,
+                );
             }
             return;
         };
@@ -142,6 +160,9 @@ impl Inner {
         address: &str,
     ) -> Result<(), ChangeError> {
         self.catch_up(life, server).await?;
+        if let Some(newcomer) = self.adding.lock().get_mut(&server) {
+            newcomer.caught_up = true;
+        }
         let _turn = self.changing.lock().await;
         let mut members = life.members();
         if members.contains_key(&server) {
@@ -389,8 +410,7 @@ impl Node {
             return Err(ChangeError::OnlyMember);
         }
         self.inner.leaving.store(true, Ordering::Relaxed);
-        self.inner.hand_over(&life).await;
-        self.inner.handing_over.store(false, Ordering::Release);
+        self.inner.hand_over_and_stay(&life).await;
         self.inner.ask_to_leave(&life);
         Ok(())
     }

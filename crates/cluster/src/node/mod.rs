@@ -8,6 +8,8 @@
 mod clock;
 mod compaction;
 mod contacts;
+mod expelled;
+mod failing;
 mod inbound;
 mod join;
 mod life;
@@ -22,7 +24,7 @@ mod stop;
 mod troubles;
 mod votes;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use self::clock::Clock;
 use self::compaction::Compaction;
 use self::contacts::Contacts;
 use self::life::Life;
+use self::members::Newcomer;
 use self::network::Wire;
 use self::place::Report;
 use crate::contents::Contents;
@@ -53,7 +56,7 @@ use crate::wire::stream::{self, Event, LinkId, Local, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::members::ChangeError;
-pub use self::place::{LastElection, Peer, Standing, Stranger};
+pub use self::place::{Change, LastElection, Peer, Standing, Stranger};
 
 /// How a member is to work.
 #[derive(Debug, Clone)]
@@ -158,6 +161,8 @@ struct Inner {
     /// When each member was last heard.
     contacts: Mutex<Contacts>,
     place: Mutex<Place>,
+    /// The leader has said that it has lost the majority.
+    leader_cut_off: AtomicBool,
     report: Mutex<Report>,
     compaction: Compaction,
     /// One change of members at a time.
@@ -165,7 +170,7 @@ struct Inner {
     /// Held by whoever proposes; nothing is proposed while it is held for writing.
     proposing: tokio::sync::RwLock<()>,
     /// Servers that are being added, or wait for it.
-    adding: Mutex<BTreeSet<ServerId>>,
+    adding: Mutex<BTreeMap<ServerId, Newcomer>>,
     /// Held while one of them gets its first snapshot.
     catching_up: Semaphore,
     /// Nothing more is proposed here: the leadership goes to another member.
@@ -233,6 +238,7 @@ impl Node {
             clock: Mutex::new(Clock::new(timer, Instant::now(), chance())),
             contacts: Mutex::default(),
             place: Mutex::default(),
+            leader_cut_off: AtomicBool::new(false),
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),
@@ -298,6 +304,16 @@ impl Node {
             }
             _ => refused(),
         }
+    }
+
+    /// How many messages may wait for a connection from now on, and how many bytes; no bytes are
+    /// as many as it was started with.
+    pub fn set_backlog(&self, messages: usize, bytes: usize) {
+        let bytes = match bytes {
+            0 => self.inner.settings.wire.max_queued_bytes,
+            bytes => bytes,
+        };
+        self.inner.wire.peers.set_backlog(messages, bytes);
     }
 
     /// Sends to another member. Does not wait.

@@ -1,7 +1,7 @@
 //! openraft's network: its calls as OVSDB's messages, and their answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -21,6 +21,7 @@ use super::pipeline::StreamResponse;
 use super::replies::{Key, Replies};
 use crate::contents::Contents;
 use crate::entry::{Index, ServerId, Term};
+use crate::failure_test::{Failing, FailureTest};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::raft::state_machine::Snapshot;
 use crate::raft::{LeaderId, TypeConfig, Vote, from_raft};
@@ -38,12 +39,19 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
 /// A snapshot that has changed nothing is not sent again before this has passed.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
 
+/// The comment of a leader's append requests that has lost the majority: its followers, if they are
+/// of our kind, are cut off with it.
+pub(super) const NO_MAJORITY: &str = "no majority";
+
 /// What all calls share.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) peers: Peers,
     pub(super) replies: Replies,
     pub(super) own: ServerId,
+    pub(super) failing: Failing,
+    /// This server leads, and has lost the majority.
+    cut_off: AtomicBool,
     /// In milliseconds.
     patience: AtomicU64,
     /// Peers that are not of our kind and have sent a pre-vote.
@@ -56,6 +64,8 @@ impl Wire {
             peers,
             replies: Replies::default(),
             own,
+            failing: Failing::default(),
+            cut_off: AtomicBool::new(false),
             patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
             pre_voters: parking_lot::Mutex::default(),
         }
@@ -63,6 +73,16 @@ impl Wire {
 
     pub(super) fn set_election_timer(&self, timer: u64) {
         self.patience.store(timer.max(1000), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// What is said beside a request.
+    fn comment(&self, key: &Key) -> Option<&'static str> {
+        let cut_off = self.cut_off.load(Ordering::Relaxed);
+        (cut_off && matches!(key, Key::Append { .. })).then_some(NO_MAJORITY)
     }
 
     fn patience(&self) -> Duration {
@@ -84,18 +104,29 @@ impl Wire {
 
     /// Sends a request, which may be answered for so long.
     pub(super) fn begin(
-        &self,
+        self: &Arc<Self>,
         peer: ServerId,
         key: Key,
         body: &Body,
         patience: Duration,
     ) -> Result<Asked, Trouble> {
+        let new_entries = matches!(key, Key::Append { count: 1.., .. });
+        if new_entries {
+            let test = FailureTest::CrashBeforeSendingAppendRequest;
+            self.failing.crash_if(test);
+        }
+        let comment = self.comment(&key);
         let reply = self.replies.register(peer, key);
-        match self.peers.send(peer, body, None) {
-            Ok(()) => Ok(Asked {
-                reply,
-                until: Instant::now() + patience,
-            }),
+        match self.peers.send(peer, body, comment) {
+            Ok(()) => {
+                if new_entries {
+                    self.entries_sent();
+                }
+                Ok(Asked {
+                    reply,
+                    until: Instant::now() + patience,
+                })
+            }
             Err(SendError::NotConnected) => Err(Trouble::NotConnected),
             Err(error) => Err(Trouble::Failed(error.to_string())),
         }
@@ -103,7 +134,7 @@ impl Wire {
 
     /// Sends a request and waits for its reply.
     pub(super) async fn ask(
-        &self,
+        self: &Arc<Self>,
         peer: ServerId,
         key: Key,
         body: Body,
@@ -231,6 +262,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.may_ask_for_votes()?;
         let term = rpc.vote.leader_id.term;
         let body = vote_request(&rpc, term, false);
         let reply = self
@@ -257,6 +289,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.may_ask_for_votes()?;
         if !self.wire.peers.is_connected(self.target) {
             return Err(Trouble::NotConnected.into());
         }
@@ -314,6 +347,13 @@ impl RaftNetworkV2<TypeConfig> for Network {
 }
 
 impl Network {
+    fn may_ask_for_votes(&self) -> Result<(), Trouble> {
+        match self.wire.failing.is(FailureTest::DontSendVoteRequest) {
+            true => Err(Trouble::NotConnected),
+            false => Ok(()),
+        }
+    }
+
     /// Sends an append request.
     pub(super) fn begin_append(
         &self,

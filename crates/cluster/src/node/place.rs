@@ -1,6 +1,7 @@
 //! Where this member stands: for its clients, and for people.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use openraft::async_runtime::WatchReceiver;
@@ -13,6 +14,7 @@ use super::troubles::Troubles;
 use super::{Inner, Node};
 use crate::entry::{Index, ServerId, Servers, Term};
 use crate::replica::Place;
+use crate::status::Phase;
 use crate::wire::Announcement;
 use crate::wire::stream::LinkStatus;
 
@@ -41,6 +43,8 @@ pub(super) struct Report {
     pub(super) failure: Option<String>,
     pub(super) troubles: Troubles,
     pub(super) left: bool,
+    /// The cluster says that it is no member.
+    pub(super) expelled: bool,
     pub(super) stranger: Option<Stranger>,
 }
 
@@ -81,6 +85,19 @@ pub struct Peer {
     pub matched: Option<Index>,
     /// How long ago it was heard.
     pub heard: Option<Duration>,
+    /// The entry that has made it a member is not committed yet.
+    pub committing: bool,
+}
+
+/// A server that a leader adds or removes.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Its id.
+    pub server: ServerId,
+    /// Its address.
+    pub address: String,
+    /// How far it is.
+    pub phase: Phase,
 }
 
 /// Where a member stands, for people.
@@ -114,8 +131,12 @@ pub struct Standing {
     pub committed: Index,
     /// See `committed`.
     pub applied: Index,
+    /// What the election timer will be when an entry is committed, in milliseconds.
+    pub next_election_timer: Option<u64>,
     /// All members.
     pub members: BTreeMap<ServerId, Peer>,
+    /// Servers that are being added or removed, as a leader knows.
+    pub changes: Vec<Change>,
     /// All connections.
     pub links: Vec<LinkStatus>,
     /// Addresses where nobody answers at the moment, and who should be there.
@@ -147,7 +168,7 @@ impl Inner {
         };
         let own = self.identity.server_id;
         let is_leader = state == ServerState::Leader;
-        let handing_over = self.handing_over.load(std::sync::atomic::Ordering::Acquire);
+        let handing_over = self.handing_over.load(Ordering::Acquire);
         let ready = is_leader && life.shared.last().term == term && !handing_over;
         if is_leader {
             let mut report = self.report.lock();
@@ -162,8 +183,10 @@ impl Inner {
         } else {
             let clock = self.clock.lock();
             let heard = clock.silence(Instant::now()) < clock.timer() * CUT_OFF;
-            heard && clock.ever_heard()
+            let cut_off = self.leader_cut_off.load(Ordering::Relaxed);
+            heard && clock.ever_heard() && !cut_off
         };
+        self.wire.set_cut_off(is_leader && !connected);
         let place = Place {
             leading: ready.then_some(term),
             leader: leader.filter(|leader| *leader != own),
@@ -206,6 +229,33 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// What a leader is doing about its members, beside those that the log has already.
+    fn changes(&self, members: &Servers, committed: &Servers) -> Vec<Change> {
+        let adding = self.adding.lock();
+        let adding = adding
+            .iter()
+            .filter(|(id, _)| !members.contains_key(id))
+            .map(|(id, newcomer)| Change {
+                server: *id,
+                address: newcomer.address.clone(),
+                phase: match newcomer.caught_up {
+                    true => Phase::CaughtUp,
+                    false => Phase::CatchingUp,
+                },
+            });
+        let removing = committed
+            .iter()
+            .filter(|(id, _)| !members.contains_key(id))
+            .map(|(id, address)| Change {
+                server: *id,
+                address: address.clone(),
+                phase: Phase::Removing,
+            });
+        adding.chain(removing).collect()
+    }
+}
+
 impl Node {
     /// Where this member stands.
     pub fn standing(&self) -> Standing {
@@ -216,7 +266,7 @@ impl Node {
         let mut standing = Standing {
             cluster: self.cluster_id(),
             joining: None,
-            leaving: inner.leaving.load(std::sync::atomic::Ordering::Relaxed),
+            leaving: inner.leaving.load(Ordering::Relaxed),
             left: report.left,
             failure: report.failure.clone(),
             is_leader: false,
@@ -228,7 +278,9 @@ impl Node {
             log: (0, 0),
             committed: 0,
             applied: 0,
+            next_election_timer: None,
             members: BTreeMap::new(),
+            changes: Vec::new(),
             links,
             broken: inner.wire.peers.broken(),
             disconnections: report.disconnections,
@@ -253,9 +305,17 @@ impl Node {
             let replication = metrics.replication.as_ref()?;
             Some(replication.get(id)?.as_ref()?.index)
         };
+        let committed = life.shared.progress().members;
         standing.members = peers_of(&members, matched, &inner.contacts.lock());
+        if standing.is_leader {
+            for (id, peer) in &mut standing.members {
+                peer.committing = !committed.contains_key(id);
+            }
+            standing.changes = inner.changes(&members, &committed);
+        }
         standing.vote = life.store.vote();
         standing.election_timer = life.election_timer();
+        standing.next_election_timer = life.store.next_election_timer();
         let first = life.store.snapshot().map_or(0, |snapshot| snapshot.index) + 1;
         standing.log = (first, life.store.ends().1.index + 1);
         standing.committed = life.store.commit_index();
@@ -279,6 +339,7 @@ fn peers_of(
             address: address.clone(),
             matched: matched(id),
             heard: contacts.last(*id).map(|at| at.elapsed()),
+            committing: false,
         };
         (*id, peer)
     };

@@ -185,6 +185,7 @@ async fn serve(inner: &Arc<Inner>, life: &Arc<Life>, events: &mut Events) -> End
                 // A log that takes nothing fails at the next entry; a full one is tried again.
                 let _ = life.store.write_commit();
                 inner.update_place(life);
+                inner.transfer_if_to(life);
                 inner.compact_if_due(life);
                 if asked.elapsed() >= RETRY {
                     asked = Instant::now();

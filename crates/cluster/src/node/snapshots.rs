@@ -7,6 +7,7 @@ use super::life::Life;
 use super::{Inner, chance};
 use crate::contents::Contents;
 use crate::entry::{Index, ServerId, Term};
+use crate::failure_test::FailureTest;
 use crate::file::SnapshotMeta;
 use crate::raft::Vote;
 use crate::raft::state_machine::snapshot_of;
@@ -86,6 +87,8 @@ impl Inner {
         request: InstallSnapshotRequest,
         held: Held,
     ) {
+        let test = FailureTest::CrashBeforeSendingInstallSnapshotReply;
+        self.wire.failing.crash_if(test);
         let arrival = Arrival {
             link,
             from,

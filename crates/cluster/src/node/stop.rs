@@ -54,6 +54,12 @@ impl Inner {
         }
     }
 
+    /// The same, for a member that goes on.
+    pub(super) async fn hand_over_and_stay(&self, life: &Life) {
+        self.hand_over(life).await;
+        self.handing_over.store(false, Ordering::Release);
+    }
+
     /// Ends this term, in which something may have been refused already: what was executed on
     /// top of that must not be proposed in it.
     async fn give_up(&self, life: &Life) {
@@ -88,8 +94,7 @@ impl Node {
     /// Makes another member lead, if this one does.
     pub async fn transfer_leadership(&self) {
         if let Some(life) = self.inner.life() {
-            self.inner.hand_over(&life).await;
-            self.inner.handing_over.store(false, Ordering::Release);
+            self.inner.hand_over_and_stay(&life).await;
         }
     }
 

@@ -50,10 +50,11 @@ pub trait Member: Send + Sync {
     /// If it cannot be begun.
     fn change_election_timer(&self, milliseconds: u64) -> Result<(), Refusal>;
 
-    /// Bounds what may wait for one connection with another member, from now on and on all of them.
+    /// Bounds what may wait for one connection with another member, from now on and on all of them;
+    /// no bytes stand for as many as at the start.
     ///
     /// # Errors
-    /// If it has bounds of its own.
+    /// If it is no member yet.
     fn set_backlog_threshold(&self, messages: usize, bytes: usize) -> Result<(), Refusal>;
 
     /// Gets ready to fail in this way, or in none any more.

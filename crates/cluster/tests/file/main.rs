@@ -6,6 +6,7 @@ mod in_use;
 mod node;
 mod picture;
 mod power;
+mod raft_log;
 mod records;
 mod rules;
 mod snapshots;

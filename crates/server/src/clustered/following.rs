@@ -87,7 +87,7 @@ impl Clustered {
                 kind: TRANSACTIONS.to_owned(),
                 data: message.write(),
             });
-            match node.send(leader, &own) {
+            match self.send_request(node, leader, &own) {
                 Ok(()) => {}
                 Err(SendError::TooLong(length)) => {
                     let ends = self.waiting.lock().too_long(&message, length);

@@ -151,9 +151,11 @@ impl Clustered {
             data: answers.write(),
         });
         // Where it is lost, the follower asks again.
-        if let Some(node) = self.node.get()
-            && let Err(error) = node.send(to, &own)
-        {
+        let sent = self.node.get().map(|node| match answers.all.is_empty() {
+            true => node.send(to, &own),
+            false => self.send_reply(node, to, &own),
+        });
+        if let Some(Err(error)) = sent {
             tracing::debug!("{}: no answers to {to}: {error}", self.name);
         }
     }
@@ -223,6 +225,10 @@ impl Clustered {
                 let index = replies.applied.load(AtomicOrdering::Acquire);
                 let (status, index) = match ordered {
                     Ordered::Kept => (CommandStatus::Success, index),
+                    Ordered::Converted(schema) => {
+                        replies.service.schema_changed(schema);
+                        (CommandStatus::Success, index)
+                    }
                     Ordered::NotHere => (CommandStatus::NotLeader, 0),
                     Ordered::Mismatch => (CommandStatus::BadPrerequisite, 0),
                     Ordered::Lost => (CommandStatus::LostLeadership, 0),
@@ -246,7 +252,7 @@ impl Clustered {
             commit_index,
         });
         if let Some(node) = self.node.get()
-            && let Err(error) = node.send(to, &reply)
+            && let Err(error) = self.send_reply(node, to, &reply)
         {
             tracing::debug!("{}: no execute_command_reply to {to}: {error}", self.name);
         }

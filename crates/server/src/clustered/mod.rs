@@ -6,6 +6,7 @@
 
 mod conversion;
 mod executing;
+mod failing;
 mod flight;
 mod following;
 mod leading;
@@ -29,6 +30,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::conversion::Conversions;
 use self::executing::Executing;
 use self::flight::Flight;
 use self::leading::PassedOnBy;
@@ -81,6 +83,7 @@ pub struct Clustered {
     /// Held for each transaction of a follower of the old kind.
     commands: Arc<Semaphore>,
     old_leader: OldLeader,
+    conversions: Conversions,
     stop: CancellationToken,
 }
 
@@ -103,6 +106,7 @@ impl Clustered {
         settings: Settings,
         connections: Option<Connections>,
     ) -> Result<Arc<Clustered>, StartError> {
+        ovsdb_cluster::failure_test::before_crash(crate::own_files::remove_all);
         let identity = file.replayed().header.identity.clone();
         let (proposals, proposed) = mpsc::unbounded_channel();
         let (passed_on, to_execute) = mpsc::channel(PASSED_ON);
@@ -130,6 +134,7 @@ impl Clustered {
             to_answer: Notify::new(),
             commands: Arc::new(Semaphore::new(COMMANDS)),
             old_leader: OldLeader::default(),
+            conversions: Conversions::default(),
             stop: CancellationToken::new(),
         });
         clustered.show(&Place::default(), identity.cluster_id);

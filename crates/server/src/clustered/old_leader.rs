@@ -118,7 +118,8 @@ impl OldLeader {
         };
         let request = self.0.lock().attempt.as_ref().map(Attempt::request);
         if let Some(request) = request
-            && let Err(error) = node.send(leader, &Body::ExecuteCommandRequest(request))
+            && let Err(error) =
+                clustered.send_request(node, leader, &Body::ExecuteCommandRequest(request))
         {
             tracing::debug!("{}: no execute_command_request: {error}", clustered.name);
             self.retry(clustered);

@@ -34,7 +34,10 @@ impl Member for Clustered {
         let servers = standing.members.iter().map(|(id, peer)| ServerStatus {
             id: *id,
             address: peer.address.clone(),
-            phase: Phase::Stable,
+            phase: match peer.committing {
+                true => Phase::Committing,
+                false => Phase::Stable,
+            },
             vote: None,
             progress: (role == Role::Leader).then(|| {
                 let matched = match *id == own {
@@ -55,7 +58,7 @@ impl Member for Clustered {
             address: node.identity().local_address.clone(),
             standing: stands,
             remotes: standing.joining.clone().unwrap_or_default(),
-            changes: Vec::new(),
+            changes: standing.changes.iter().map(changing).collect(),
             role,
             term: node.term(),
             leader: match role {
@@ -72,7 +75,7 @@ impl Member for Clustered {
                 won: election.won.map(ago),
             }),
             election_timer: standing.election_timer,
-            next_election_timer: None,
+            next_election_timer: standing.next_election_timer,
             log: LogStatus {
                 first: standing.log.0,
                 end,
@@ -121,22 +124,14 @@ impl Member for Clustered {
         Ok(())
     }
 
-    fn set_backlog_threshold(&self, _: usize, _: usize) -> Result<(), Refusal> {
-        Err(Refusal(
-            "the backlog of a connection has bounds of its own here".to_owned(),
-        ))
+    fn set_backlog_threshold(&self, messages: usize, bytes: usize) -> Result<(), Refusal> {
+        self.member()?.set_backlog(messages, bytes);
+        Ok(())
     }
 
     fn test_failure(&self, test: Option<FailureTest>) -> Result<(), Refusal> {
-        match test {
-            None => Ok(()),
-            Some(FailureTest::TransferLeadership) => {
-                let node = self.member()?;
-                tokio::spawn(async move { node.transfer_leadership().await });
-                Ok(())
-            }
-            Some(_) => Err(Refusal("this failure is not simulated here".to_owned())),
-        }
+        self.member()?.fail(test);
+        Ok(())
     }
 }
 
@@ -185,6 +180,17 @@ fn role(standing: &node::Standing) -> Role {
         _ if standing.is_leader => Role::Leader,
         _ if standing.is_candidate => Role::Candidate,
         _ => Role::Follower,
+    }
+}
+
+fn changing(change: &node::Change) -> ServerStatus {
+    ServerStatus {
+        id: change.server,
+        address: change.address.clone(),
+        phase: change.phase,
+        vote: None,
+        progress: None,
+        last_message: None,
     }
 }
 

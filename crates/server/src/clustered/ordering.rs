@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering as AtomicOrdering;
 
 use bytes::Bytes;
-use ovsdb::{Error, Tag, Uuid};
+use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_cluster::contents::now;
 use ovsdb_cluster::file::create::write_data;
 use ovsdb_engine::record::write_changes;
@@ -185,5 +185,9 @@ impl Ordering for Arc<Clustered> {
 
     fn pass_on(&self, job: Job) {
         self.pass_job_on(job);
+    }
+
+    fn have_converted(&self, schema: Arc<Schema>, done: Done) {
+        self.begin_conversion(schema, done);
     }
 }

@@ -12,6 +12,7 @@ use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, O
 use ovsdb_cluster::wire::stream::Held;
 use ovsdb_engine::Version;
 
+use super::conversion::{CONVERT, CONVERTED};
 use super::passing::{ANSWERS, TRANSACTIONS};
 use super::waiting::End;
 use super::{Clustered, SHOW};
@@ -81,6 +82,8 @@ impl Replica for Clustered {
         match &*message.kind {
             TRANSACTIONS => self.receive_transactions(from, message.data, held),
             ANSWERS => self.receive_answers(from, &message.data),
+            CONVERT => self.receive_wish(from, message.data, held),
+            CONVERTED => self.receive_converted(&message.data),
             other => tracing::debug!("{}: {from} sends {other}, which is not known", self.name),
         }
     }

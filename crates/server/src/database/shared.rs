@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ovsdb::{Error, Tag, Uuid};
+use ovsdb::{Error, Schema, Uuid};
 use ovsdb_cluster::contents::{self, Applied};
 use ovsdb_engine::{Changes, Commit, Outcome, Version};
 
@@ -165,11 +165,16 @@ impl Database {
         }
         let (version, changes) = match contents::apply(Some(&writer.head), data, id) {
             Ok(Applied::Changed(version, changes)) => (version, changes),
-            Ok(Applied::Replaced(_)) => {
-                drop(writer);
-                self.work();
-                let why = "a conversion is to be asked of the leader";
-                return done(Ordered::Wrong(Error::new(Tag::NotAllowed, why)));
+            Ok(Applied::Replaced(version)) => {
+                let version = version.with_sequence(writer.head.sequence() + 1);
+                let schema = version.schema().clone();
+                let done = Box::new(move |result| {
+                    done(match result {
+                        Ok(()) => Ordered::Converted(schema),
+                        Err(_) => Ordered::Lost,
+                    });
+                });
+                return self.replace(writer, version, done);
             }
             Err(error) => {
                 drop(writer);
@@ -268,6 +273,8 @@ impl Database {
 pub enum Ordered {
     /// It is committed.
     Kept,
+    /// It is committed, and the contents have this schema now.
+    Converted(Arc<Schema>),
     /// This server does not lead.
     NotHere,
     /// It was executed on another version than the newest one.

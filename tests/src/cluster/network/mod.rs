@@ -1,5 +1,7 @@
 //! Where the nodes of a cluster live: their addresses, and what reaches whom.
 
+mod holder;
+mod ipv6;
 mod loopback;
 mod namespaces;
 pub mod slow;
@@ -9,6 +11,7 @@ use std::net::IpAddr;
 
 use anyhow::{Result, bail};
 
+use ipv6::Ipv6;
 use loopback::Loopback;
 pub use namespaces::Namespaces;
 
@@ -21,6 +24,8 @@ pub enum Wiring {
     /// A network namespace for each node, around one that routes: links can be
     /// cut, each direction for itself.
     Namespaces,
+    /// IPv6 addresses of one network namespace: nothing can be cut.
+    Ipv6,
 }
 
 /// The TCP ports of a node, the same on all nodes of a cluster.
@@ -51,6 +56,8 @@ pub enum Network {
     Loopback(Loopback),
     /// See [`Wiring::Namespaces`].
     Namespaces(Namespaces),
+    /// See [`Wiring::Ipv6`].
+    Ipv6(Ipv6),
 }
 
 impl Network {
@@ -62,6 +69,7 @@ impl Network {
         Ok(match wiring {
             Wiring::Loopback => Self::Loopback(Loopback::find(nodes)?),
             Wiring::Namespaces => Self::Namespaces(Namespaces::make(nodes)?),
+            Wiring::Ipv6 => Self::Ipv6(Ipv6::make(nodes)?),
         })
     }
 
@@ -71,6 +79,7 @@ impl Network {
         match self {
             Self::Loopback(loopback) => loopback.address(node).into(),
             Self::Namespaces(_) => Namespaces::address(node).into(),
+            Self::Ipv6(_) => Ipv6::address(node).into(),
         }
     }
 
@@ -79,7 +88,7 @@ impl Network {
     pub fn ports(&self) -> Ports {
         match self {
             Self::Loopback(loopback) => loopback.ports(),
-            Self::Namespaces(_) => USUAL,
+            Self::Namespaces(_) | Self::Ipv6(_) => USUAL,
         }
     }
 
@@ -89,6 +98,7 @@ impl Network {
         match self {
             Self::Loopback(_) => Vec::new(),
             Self::Namespaces(namespaces) => namespaces.at_node(node),
+            Self::Ipv6(ipv6) => ipv6.enter(),
         }
     }
 
@@ -99,6 +109,7 @@ impl Network {
         match self {
             Self::Loopback(_) => Vec::new(),
             Self::Namespaces(namespaces) => namespaces.at_router(),
+            Self::Ipv6(ipv6) => ipv6.enter(),
         }
     }
 
@@ -108,7 +119,7 @@ impl Network {
     /// If it is another kind.
     pub fn links(&self) -> Result<&Namespaces> {
         match self {
-            Self::Loopback(_) => bail!("loopback addresses cannot be cut from each other"),
+            Self::Loopback(_) | Self::Ipv6(_) => bail!("these addresses cannot be cut"),
             Self::Namespaces(namespaces) => Ok(namespaces),
         }
     }

@@ -3,23 +3,18 @@
 //! Node `i` has the address 10.77.(i + 1).1 on a link of its own to the
 //! router, 10.77.(i + 1).254. A direction between two nodes is cut by a rule
 //! of the router that drops its packets silently, as a broken link does, so no
-//! firewall is needed, and no privilege: a user who is not root gets a user
-//! namespace. A process holds each namespace, and ends when its standard input
-//! is closed; the kernel removes what nobody holds.
+//! firewall is needed.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::{Read, Write};
 use std::net::Ipv4Addr;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 
 use super::USUAL;
+use super::holder::Holder;
 use super::slow::{Order, Pace, SlowLinks};
-use crate::cluster::guard;
-use crate::process::require;
 
 /// The namespaces of one cluster.
 #[derive(Debug)]
@@ -30,24 +25,13 @@ pub struct Namespaces {
     slow: OnceLock<SlowLinks>,
 }
 
-/// A process that keeps a namespace alive.
-#[derive(Debug)]
-struct Holder {
-    child: Child,
-    /// Whether it is in a user namespace as well.
-    user: bool,
-}
-
 impl Namespaces {
     /// Makes the namespaces and the links.
     ///
     /// # Errors
     /// If the machine does not permit namespaces or lacks a program.
     pub fn make(nodes: usize) -> Result<Self> {
-        let user = !rustix::process::geteuid().is_root();
-        let router = Holder::start(&[], user).context(
-            "a network namespace cannot be made here: run as root, or permit user namespaces",
-        )?;
+        let router = Holder::outermost()?;
         router.run(&["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], "")?;
         router.ip("link set lo up\n")?;
         let mut made = Self {
@@ -63,8 +47,8 @@ impl Namespaces {
     }
 
     fn add(&mut self, number: usize) -> Result<()> {
-        let node = Holder::start(&self.router.enter(), self.router.user)?;
-        let (link, pid) = (format!("node{number}"), node.child.id());
+        let node = self.router.inner()?;
+        let (link, pid) = (format!("node{number}"), node.pid());
         let (own, gateway) = (Self::address(number), gateway(number));
         self.router.ip(&format!(
             "link add {link} type veth peer name eth0 netns {pid}\n\
@@ -207,83 +191,11 @@ fn rule(verb: &str, from: usize, to: usize) -> String {
     format!("rule {verb} from {from} to {to} prio 10 blackhole\n")
 }
 
-impl Holder {
-    /// Makes a new network namespace, from the one that `within` enters.
-    fn start(within: &[OsString], user: bool) -> Result<Self> {
-        let outermost = within.is_empty();
-        let flags = if user && outermost { "-Urn" } else { "-n" };
-        // It says when it is there, and then waits for the end of its input.
-        let mut line = within.to_vec();
-        line.extend(["unshare", flags, "sh", "-c", "echo && exec cat"].map(OsString::from));
-        let mut command = command(&line)?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = guard::spawn(command).context("unshare does not start")?;
-        let mut made = [0];
-        let stdout = child.stdout.as_mut().context("no output")?;
-        let read = stdout.read_exact(&mut made);
-        let holder = Self { child, user };
-        read.context("unshare has failed")?;
-        Ok(holder)
-    }
-
-    fn enter(&self) -> Vec<OsString> {
-        let mut line = vec![
-            "nsenter".to_owned(),
-            "-t".into(),
-            self.child.id().to_string(),
-        ];
-        if self.user {
-            line.extend(["-U".into(), "--preserve-credentials".into()]);
-        }
-        line.extend(["-n".into(), "--".into()]);
-        line.into_iter().map(OsString::from).collect()
-    }
-
-    fn ip(&self, lines: &str) -> Result<()> {
-        let ip = require("ip", "iproute2")?;
-        self.run(&[&ip.to_string_lossy(), "-batch", "-"], lines)
-    }
-
-    fn run(&self, arguments: &[&str], input: &str) -> Result<()> {
-        let mut line = self.enter();
-        line.extend(arguments.iter().map(OsString::from));
-        let mut child = command(&line)?
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let mut stdin = child.stdin.take().context("no input")?;
-        let fed = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        let output = child.wait_with_output()?;
-        ensure!(
-            output.status.success() && fed.is_ok(),
-            "{arguments:?} with {input:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(())
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A command whose first word is looked for as [`require`] does.
-fn command(line: &[OsString]) -> Result<Command> {
-    let (program, arguments) = line.split_first().context("an empty command")?;
-    let mut command = Command::new(require(&program.to_string_lossy(), "util-linux")?);
-    command.args(arguments);
-    Ok(command)
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use super::super::holder;
     use super::*;
     use crate::process::wait_for;
 
@@ -299,7 +211,7 @@ mod tests {
         let arrived = |node: usize| -> Result<u64> {
             let mut line = network.at_node(node);
             line.extend(["cat", "/proc/net/snmp"].map(OsString::from));
-            let output = command(&line)?.output()?;
+            let output = holder::command(&line)?.output()?;
             let text = String::from_utf8(output.stdout)?;
             let figures = text.lines().filter(|line| line.starts_with("Udp: ")).nth(1);
             let figure = figures.and_then(|line| line.split(' ').nth(2));

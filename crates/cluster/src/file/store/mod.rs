@@ -178,6 +178,13 @@ impl Store {
             .unwrap_or(DEFAULT_ELECTION_TIMER)
     }
 
+    /// What the election timer will be when the whole log is committed, if that is another one.
+    pub fn next_election_timer(&self) -> Option<u64> {
+        let last = self.ends().1.index;
+        let next = self.memory().entries.election_timer_at(last)?;
+        Some(next).filter(|next| *next != self.election_timer())
+    }
+
     /// The file's sizes and state, for [`CompactionSchedule`](ovsdb_log::CompactionSchedule) and for people.
     pub fn status(&self) -> Status {
         let failed = self.memory().failed.clone();

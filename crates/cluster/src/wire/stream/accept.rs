@@ -40,6 +40,10 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener, tls: Option<Arc<Tls>>) {
     let mut coming = Coming::new(shared.settings.max_accepted);
     loop {
+        tokio::select! {
+            () = shared.go_on() => {}
+            () = shared.stop.cancelled() => return,
+        }
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             (stream, address) = coming.next() => {

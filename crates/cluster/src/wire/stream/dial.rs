@@ -24,8 +24,12 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
     let mut last_error = None;
     let mut was_no_tls = false;
     loop {
+        let attempt = async {
+            shared.go_on().await;
+            connect(&shared, &target).await
+        };
         let attempt = tokio::select! {
-            attempt = connect(&shared, &target) => attempt,
+            attempt = attempt => attempt,
             () = target.stop.cancelled() => return,
         };
         let wait = match attempt {

@@ -139,6 +139,7 @@ impl Running {
                 Err(error) => return failed(&error),
             }
             self.activity.hold(true);
+            self.shared.go_on().await;
             if let Err(closed) = self.handle_all(&mut inbox).await {
                 return closed;
             }
@@ -245,6 +246,7 @@ impl Running {
     async fn write(&self, mut write: impl AsyncWrite + Unpin) -> Closed {
         let mut outgoing = Outgoing::default();
         while self.outbox.take(&mut outgoing).await {
+            self.shared.go_on().await;
             while outgoing.has_remaining() {
                 let large = outgoing.remaining() > LARGE;
                 match write.write_buf(&mut outgoing).await {
@@ -278,6 +280,10 @@ impl Running {
                 }
                 tokio::time::sleep(left.min(interval)).await;
                 continue;
+            }
+            if self.shared.is_halted() {
+                self.shared.go_on().await;
+                self.activity.mark();
             }
             let heard = self.activity.heard.load(Ordering::Relaxed);
             let silence = self.activity.silence();

@@ -1,6 +1,8 @@
 //! What waits to be written to one connection.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -33,13 +35,33 @@ impl Kind {
     }
 }
 
+/// How much may wait for each connection; an operator can change it at any time.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Bounds {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Bounds {
+            messages: AtomicUsize::new(settings.max_queued_messages),
+            bytes: AtomicUsize::new(settings.max_queued_bytes),
+        }
+    }
+
+    pub(super) fn set(&self, messages: usize, bytes: usize) {
+        self.messages.store(messages, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
 /// A bounded queue that never makes the sender wait.
 #[derive(Debug)]
 pub(super) struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
-    max_messages: usize,
-    max_bytes: usize,
+    bounds: Arc<Bounds>,
 }
 
 #[derive(Debug, Default)]
@@ -51,19 +73,18 @@ struct Queue {
 }
 
 impl Outbox {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(bounds: Arc<Bounds>) -> Self {
         Outbox {
             queue: Mutex::default(),
             filled: Notify::new(),
-            max_messages: settings.max_queued_messages,
-            max_bytes: settings.max_queued_bytes,
+            bounds,
         }
     }
 
     /// Queues a message; false if there is no room for it.
     pub(super) fn push(&self, kind: Kind, frame: Frame) -> bool {
         let mut queue = self.queue.lock();
-        if queue.closed || !queue.make_room(kind, frame.len(), self) {
+        if queue.closed || !queue.make_room(kind, frame.len(), &self.bounds) {
             return false;
         }
         queue.bytes += counted(kind, &frame);
@@ -121,7 +142,7 @@ fn counted(kind: Kind, frame: &Frame) -> usize {
 }
 
 impl Queue {
-    fn make_room(&mut self, kind: Kind, length: usize, bounds: &Outbox) -> bool {
+    fn make_room(&mut self, kind: Kind, length: usize, bounds: &Bounds) -> bool {
         if kind == Kind::Snapshot {
             self.frames.retain(|(kind, _)| *kind != Kind::Snapshot);
             return true;
@@ -140,9 +161,10 @@ impl Queue {
     }
 
     /// A message that is larger than the bound may go alone.
-    fn has_room(&self, length: usize, bounds: &Outbox) -> bool {
-        self.frames.len() < bounds.max_messages
-            && (self.bytes == 0 || self.bytes + length <= bounds.max_bytes)
+    fn has_room(&self, length: usize, bounds: &Bounds) -> bool {
+        let most = bounds.bytes.load(Ordering::Relaxed);
+        self.frames.len() < bounds.messages.load(Ordering::Relaxed)
+            && (self.bytes == 0 || self.bytes + length <= most)
     }
 }
 
@@ -159,11 +181,11 @@ mod tests {
     }
 
     fn outbox(max_queued_messages: usize, max_queued_bytes: usize) -> Outbox {
-        Outbox::new(&Settings {
+        Outbox::new(Arc::new(Bounds::new(&Settings {
             max_queued_messages,
             max_queued_bytes,
             ..Settings::default()
-        })
+        })))
     }
 
     fn drain(outbox: &Outbox) -> String {
@@ -195,6 +217,19 @@ mod tests {
         assert!(outbox.push(Kind::Other, frame("b")));
         assert!(!outbox.push(Kind::Other, frame("c")));
         assert_eq!(drain(&outbox), "ab");
+    }
+
+    #[test]
+    fn bounds_change_while_something_waits() {
+        let outbox = outbox(100, 100);
+        assert!(outbox.push(Kind::Other, frame("aaaa")));
+        outbox.bounds.set(100, 5);
+        assert!(!outbox.push(Kind::Other, frame("bb")));
+        outbox.bounds.set(1, 100);
+        assert!(!outbox.push(Kind::Other, frame("bb")));
+        outbox.bounds.set(2, 6);
+        assert!(outbox.push(Kind::Other, frame("bb")));
+        assert_eq!(drain(&outbox), "aaaabb");
     }
 
     #[test]

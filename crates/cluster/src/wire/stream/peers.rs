@@ -163,6 +163,16 @@ impl Peers {
         self.shared.set_probe(probe);
     }
 
+    /// How many messages may wait for one connection from now on, and how many bytes.
+    pub fn set_backlog(&self, messages: usize, bytes: usize) {
+        self.shared.bounds.set(messages, bytes);
+    }
+
+    /// Sends and reads nothing from now on, or does again; connections stay. For tests.
+    pub fn set_halted(&self, halted: bool) {
+        self.shared.halted.send_replace(halted);
+    }
+
     /// Sends to a server, on the best connection with it. Never waits. Where the peer is slow,
     /// a heartbeat that waits gives way to other messages without a word.
     ///
@@ -199,6 +209,9 @@ impl Peers {
     }
 
     fn push(&self, outbox: &Outbox, head: &Head, body: &Body) -> Result<(), SendError> {
+        if self.shared.is_halted() {
+            return Err(SendError::NotConnected);
+        }
         let frame = frame(head, body);
         if frame.len() > self.shared.settings.max_message {
             return Err(SendError::TooLong(frame.len()));

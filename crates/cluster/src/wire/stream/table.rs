@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -14,7 +14,7 @@ use super::budget::Budget;
 use super::event::{Event, LinkId};
 use super::identity::{Local, Refusal, judge};
 use super::log_limit::LogLimit;
-use super::outbox::{Kind, Outbox};
+use super::outbox::{Bounds, Kind, Outbox};
 use super::settings::Settings;
 use crate::entry::{ServerId, Servers};
 use crate::wire::message::{HelloRequest, frame};
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) state: Mutex<State>,
+    /// Of what waits for each connection.
+    pub(super) bounds: Arc<Bounds>,
     /// Of what members send, and those that were dialled.
     pub(super) of_members: Budget,
     pub(super) of_strangers: Budget,
@@ -37,6 +39,8 @@ pub(super) struct Shared {
     traffic_limit: LogLimit,
     /// In milliseconds.
     probe: AtomicU64,
+    /// Nothing is sent or read at the moment, for tests.
+    pub(super) halted: watch::Sender<bool>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -98,15 +102,29 @@ impl Shared {
                 links: BTreeMap::new(),
                 last_link: 0,
             }),
+            bounds: Arc::new(Bounds::new(&settings)),
             of_members: Budget::new(settings.max_message),
             of_strangers: Budget::new(settings.max_of_strangers),
             log_limit: LogLimit::new(),
             traffic_limit: LogLimit::new(),
             probe: AtomicU64::new(0),
+            halted: watch::Sender::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
             events,
+        }
+    }
+
+    pub(super) fn is_halted(&self) -> bool {
+        *self.halted.borrow()
+    }
+
+    /// Waits while nothing is to be sent or read.
+    pub(super) async fn go_on(&self) {
+        if self.is_halted() {
+            // The sender is here.
+            let _ = self.halted.subscribe().wait_for(|halted| !halted).await;
         }
     }
 
@@ -164,7 +182,7 @@ impl Shared {
         address: String,
         stop: &CancellationToken,
     ) -> (LinkId, Arc<Outbox>, CancellationToken) {
-        let outbox = Arc::new(Outbox::new(&self.settings));
+        let outbox = Arc::new(Outbox::new(self.bounds.clone()));
         let stop = stop.child_token();
         let mut state = self.state.lock();
         state.last_link += 1;
