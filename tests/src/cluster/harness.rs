@@ -2,6 +2,7 @@
 //! test fails.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -182,6 +183,12 @@ impl Cluster {
         let other = (0..self.size()).find(|other| *other != number);
         let manner = Manner::Join(other.unwrap_or(number));
         self.nodes[number].start(kind, &self.site, manner)
+    }
+
+    /// Where a node of our kind answers HTTP.
+    #[must_use]
+    pub fn http(&self, number: usize) -> SocketAddr {
+        self.site.http(number)
     }
 
     /// The folder of `key`, `cert` and `cacert`, in a cluster with TLS.

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -57,6 +57,14 @@ pub struct Site {
     pub ports: Ports,
     /// The folder of the keys, where they talk by TLS.
     pub tls: Option<PathBuf>,
+}
+
+impl Site {
+    /// Where a node of our kind answers HTTP.
+    #[must_use]
+    pub fn http(&self, number: usize) -> SocketAddr {
+        SocketAddr::new(self.addresses[number], self.ports.http)
+    }
 }
 
 /// A node, running or not.

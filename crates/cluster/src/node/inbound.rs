@@ -143,7 +143,7 @@ impl Inner {
     async fn append(&self, life: &Life, from: ServerId, request: AppendRequest) {
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
-        let term = request.term;
+        let (term, leader_commit) = (request.term, request.leader_commit);
         let rpc = match append_rpc(life, from, request) {
             Ok(rpc) => rpc,
             Err(why) => {
@@ -153,6 +153,7 @@ impl Inner {
         };
         if term >= life.store.term() {
             self.clock.lock().heard(Instant::now(), chance());
+            self.counters.note_leader_commit(leader_commit);
         }
         let result = match life.raft.append_entries(rpc).await {
             Ok(AppendEntriesResponse::Success) => AppendResult::Ok,
