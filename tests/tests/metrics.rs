@@ -161,7 +161,19 @@ fn a_server_alone() -> Result<()> {
     prometheus.wait_for(started, 1.0)?;
     prometheus.wait_for("process_resident_memory_bytes > bool 1000000", 1.0)?;
     prometheus.wait_for("count({__name__=~\"ovn_ic_db_raft_.*\"}) or vector(0)", 0.0)?;
-    // Loading ends at once, and nothing else is amiss.
+    prometheus.wait_for(
+        "count(ovn_ic_db_last_compaction_timestamp_seconds) or vector(0)",
+        0.0,
+    )?;
+    let control = server.folder.path().join("run/ovn_ic_nb_db.ctl");
+    Client::unix(&control)?.call("ovsdb-server/compact", json!([NORTHBOUND]))?;
+    is("ovn_ic_db_compaction_duration_seconds_count", "", 1.0)?;
+    is("ovn_ic_db_compaction_failures_total", "", 0.0)?;
+    prometheus.wait_for(
+        "time() - ovn_ic_db_last_compaction_timestamp_seconds < bool 600",
+        1.0,
+    )?;
+    // Nothing is amiss.
     prometheus.wait_for("count(ALERTS) or vector(0)", 0.0)?;
 
     let text = get(server.http, "/metrics")?;
@@ -246,6 +258,17 @@ fn a_cluster_that_loses_a_node() -> Result<()> {
             &get(targets[leader], "/metrics")?.body,
         )?;
         ensure!(said.is_empty(), "{said}");
+
+        // A full disk.
+        cluster.node(follower).fill_disk()?;
+        transact(&mut at_leader, &[insert(&"x".repeat(100_000))])?;
+        is("ovn_ic_db_file_writable", &follows, 0.0)?;
+        let failures = format!("ovn_ic_db_disk_failures_total{{{follows}}} > bool 0");
+        prometheus.wait_for(&failures, 1.0)?;
+        let firing = format!("count(ALERTS{{alertname=\"OvnIcDbDiskFailure\",{follows}}})");
+        prometheus.wait_for(&firing, 1.0)?;
+        cluster.node(follower).free_disk()?;
+        is("ovn_ic_db_file_writable", &follows, 1.0)?;
 
         // Without the leader there is another one; without two nobody is ready.
         cluster.node_mut(leader).kill9()?;

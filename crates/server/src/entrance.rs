@@ -64,17 +64,19 @@ impl Entrance {
         connection: Connection,
         counters: Arc<ServiceCounters>,
     ) -> Option<Connection> {
-        let admitted = self.admit_or_not(connection).await;
-        admitted
-            .inspect_err(|why| {
+        match self.admit_or_not(connection).await {
+            Ok(connection) => Some(connection),
+            Err(why) => {
                 if let Some(why) = why {
-                    counters.turned_away.count(*why);
+                    counters.turned_away.count(why);
                 }
-            })
-            .ok()
+                None
+            }
+        }
     }
 
-    /// The reason is none for who has gone by itself, as somebody does who only looks whether the port is open.
+    /// The reason is none for who has gone by itself, as somebody does who only looks whether the
+    /// port is open.
     async fn admit_or_not(&self, connection: Connection) -> Result<Connection, Option<TurnedAway>> {
         let Connection { stream, peer } = connection;
         let Stream::Tcp(socket) = stream else {

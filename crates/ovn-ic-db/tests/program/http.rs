@@ -2,12 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::http::{get, say};
+use ovn_ic_db_tests::process::require;
 
 use crate::program::Program;
+use crate::tls::{made_in, with_keys};
 
 /// Where it says that it is.
 fn address(program: &mut Program) -> Result<SocketAddr> {
@@ -68,6 +71,48 @@ fn probes_and_metrics() -> Result<()> {
         TcpStream::connect(address).is_err(),
         "it is gone with the program"
     );
+    Ok(())
+}
+
+/// A sample's value.
+fn value(address: SocketAddr, sample: &str) -> Result<f64> {
+    let text = get(address, "/metrics")?.body;
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    Ok(value
+        .with_context(|| format!("{sample}\n{text}"))?
+        .parse()?)
+}
+
+#[test]
+fn certificates_are_told() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (ours, foreign) = (folder.path().join("ours"), folder.path().join("foreign"));
+    made_in(&ours)?;
+    made_in(&foreign)?;
+    let program = Program::new()?.set("OVN_IC_DB_HTTP", "127.0.0.1:0");
+    let mut program = with_keys(program, &ours);
+    program.start()?;
+    let address = address(&mut program)?;
+    let expiry = value(address, "ovn_ic_db_certificate_expiry_timestamp_seconds")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+    let days = (expiry - now) / 86_400.0;
+    assert!((364.0..366.0).contains(&days), "{days}");
+
+    let output = Command::new(require("ovsdb-client", "openvswitch-common")?)
+        .arg(format!("--private-key={}", foreign.join("key").display()))
+        .arg(format!("--certificate={}", foreign.join("cert").display()))
+        .arg(format!("--ca-cert={}", ours.join("cacert").display()))
+        .args([
+            "list-dbs",
+            &format!("ssl:127.0.0.1:{}", program.port("nb")?),
+        ])
+        .output()?;
+    ensure!(!output.status.success(), "{output:?}");
+    let refused = "ovn_ic_db_refused_connections_total{database=\"OVN_IC_Northbound\",reason=\"certificate\"}";
+    program.wait("the refusal", |_| {
+        Ok((value(address, refused)? >= 1.0).then_some(()))
+    })?;
     Ok(())
 }
 
