@@ -30,7 +30,7 @@ fn insert(name: &str) -> Value {
 fn transact(client: &mut Client, operations: &[Value]) -> Result<Value> {
     let mut params = vec![json!(NORTHBOUND)];
     params.extend_from_slice(operations);
-    Ok(client.call("transact", json!(params))?)
+    client.call("transact", json!(params))
 }
 
 /// `ovn-ic-db run` without a cluster.
@@ -106,7 +106,7 @@ fn a_server_alone() -> Result<()> {
     let select =
         json!({"op": "select", "table": "Transit_Switch", "where": [], "columns": ["name"]});
     for _ in 0..5 {
-        transact(&mut client, &[select.clone()])?;
+        transact(&mut client, std::slice::from_ref(&select))?;
     }
     let request = json!({"Transit_Switch": {"columns": ["name"]}});
     client.call("monitor", json!([NORTHBOUND, null, request]))?;
