@@ -1,9 +1,9 @@
 #!/bin/sh
-# Installs the programs that the tests compare with and drive: Debian's Open vSwitch and OVN.
+# Installs the programs that the tests compare with and drive: Debian's Open vSwitch and OVN, and Prometheus.
 # Does nothing where they are there already.
 set -eu
 missing=
-for package in binutils faketime iproute2 mmdebstrap openvswitch-common openvswitch-switch ovn-common ovn-central ovn-ic ovn-ic-db; do
+for package in binutils faketime iproute2 mmdebstrap openvswitch-common openvswitch-switch ovn-common ovn-central ovn-ic ovn-ic-db prometheus; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
         missing="$missing $package"
 done

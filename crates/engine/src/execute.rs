@@ -77,32 +77,32 @@ impl Transaction {
             comment,
             ..
         } = execution;
-        let unchanged = |mut reply: Reply, error: Option<&Error>| {
-            if let Some(error) = error {
-                reply.error(error);
-            }
-            Outcome::Done {
-                version: version.clone(),
-                changes: Changes::none(self.schema.clone()),
-                reply,
-                durable: false,
-                comment: None,
-            }
+        let unchanged = |reply: Reply, error: &Error| Outcome::Done {
+            version: version.clone(),
+            changes: Changes::none(self.schema.clone()),
+            reply,
+            failure: Some(error.tag),
+            durable: false,
+            comment: None,
         };
         if let Some(error) = failed.as_ref().or(self.error.as_ref()) {
             reply.error(error);
             reply.fill(self.count);
-            return unchanged(reply, None);
+            return unchanged(reply, error);
         }
         match commit(draft, context.new_uuid) {
             Ok((version, changes)) => Outcome::Done {
                 version,
                 changes,
                 reply,
+                failure: None,
                 durable,
                 comment,
             },
-            Err(error) => unchanged(reply, Some(&error)),
+            Err(error) => {
+                reply.error(&error);
+                unchanged(reply, &error)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ovsdb::json::Json;
 use ovsdb::names::SymbolTable;
-use ovsdb::{Error, Schema, TableId, Uuid};
+use ovsdb::{Error, Schema, TableId, Tag, Uuid};
 
 use crate::changes::Changes;
 use crate::operation::{self, Operation};
@@ -48,6 +48,8 @@ pub enum Outcome {
         changes: Changes,
         /// The results.
         reply: Reply,
+        /// Why it has failed, if it has; the results say so, too.
+        failure: Option<Tag>,
         /// The answer must wait until the changes are on disk.
         durable: bool,
         /// The comments of the transaction, for the log.

@@ -187,6 +187,7 @@ impl Story {
                     reply,
                     durable,
                     comment,
+                    ..
                 } => (version, changes, reply, durable, comment),
             };
         let mut out = String::new();

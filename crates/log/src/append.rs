@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::file_system::{read_full_at, write_all_at};
-use crate::{Access, End, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer};
+use crate::{Access, Counters, End, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer};
 
 const BLOCK: u64 = 4096;
 
@@ -29,6 +29,7 @@ pub struct Appender {
     tail_at: u64,
     broken: bool,
     folder_unsynced: bool,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Appender {
@@ -84,7 +85,13 @@ impl Appender {
             tail_at,
             broken: false,
             folder_unsynced: false,
+            counters: Arc::default(),
         })
+    }
+
+    /// What happens from now on is counted there.
+    pub fn counted(self, counters: Arc<Counters>) -> Appender {
+        Appender { counters, ..self }
     }
 
     /// The file's path: absolute, links resolved.
@@ -155,9 +162,11 @@ impl Appender {
                 e,
             );
             self.broken = true;
+            self.counters.failures.increment();
             self.repair_or_warn();
             return Err(error);
         }
+        self.counters.appended.add(bytes.len() as u64);
         self.tail.extend_from_slice(bytes);
         self.end += bytes.len() as u64;
         self.records += records.records();
@@ -173,13 +182,14 @@ impl Appender {
         if self.synced == self.end {
             return Ok(());
         }
-        match self.file.sync_data() {
+        match self.counters.sync(|| self.file.sync_data()) {
             Ok(()) => {
                 self.note_synced();
                 Ok(())
             }
             Err(e) => {
                 self.broken = true;
+                self.counters.failures.increment();
                 Err(LogError::io(self.path(), "cannot sync", e))
             }
         }
@@ -198,6 +208,14 @@ impl Appender {
 
     /// Brings the file back to its valid contents after a failure, and on disk. Nothing to do otherwise.
     pub fn repair(&mut self) -> Result<(), LogError> {
+        let repaired = self.try_to_repair();
+        if repaired.is_err() {
+            self.counters.failures.increment();
+        }
+        repaired
+    }
+
+    fn try_to_repair(&mut self) -> Result<(), LogError> {
         if self.folder_unsynced {
             let folder = folder_of(self.path());
             self.fs
@@ -224,7 +242,7 @@ impl Appender {
         // Never below `end`: acknowledged bytes are overwritten with themselves, not removed.
         self.file.truncate(self.end)?;
         write_all_at(&*self.file, &self.tail, self.tail_at)?;
-        self.file.sync_data()
+        self.counters.sync(|| self.file.sync_data())
     }
 
     fn note_synced(&mut self) {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::committer::{Committer, Figures};
 use crate::compact::{Compacted, Compaction};
 use crate::queue::{Item, Queue};
 use crate::turn::Turn;
-use crate::{Appender, Batch, LogError, RecordWriter, Refused};
+use crate::{Appender, Batch, Counters, LogError, RecordWriter, Refused};
 
 /// What a batch's `done` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub struct Log {
     queue: Arc<Queue>,
     figures: Arc<Figures>,
     compacting: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
 }
 
@@ -84,6 +85,7 @@ impl Log {
     /// Starts the log's thread.
     pub fn start(appender: Appender, options: Options) -> Result<Log, LogError> {
         let path = appender.path().to_path_buf();
+        let counters = appender.counters.clone();
         let linger = match options.sync {
             SyncPolicy::Always => Duration::ZERO,
             SyncPolicy::Asked => LINGER,
@@ -113,6 +115,7 @@ impl Log {
             queue,
             figures,
             compacting,
+            counters,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -120,6 +123,11 @@ impl Log {
     /// The file's path: absolute, links resolved.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it has counted so far.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Hands a batch over without waiting.
@@ -160,9 +168,13 @@ impl Log {
                 file: self.path.clone(),
             }));
         }
+        let (began, counters) = (Instant::now(), self.counters.clone());
         let compaction = Compaction {
             snapshot: Box::new(snapshot),
-            done: Box::new(done),
+            done: Box::new(move |result| {
+                counters.rewritten(began, &result);
+                done(result);
+            }),
         };
         self.queue
             .push(Item::Compact(compaction), false)

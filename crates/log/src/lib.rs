@@ -3,7 +3,7 @@
 //! A log file is a series of records, each a header line (`OVSDB JSON <length> <sha1>` or
 //! `OVSDB CLUSTER ...`) and a JSON text. This crate frames, reads, locks, appends, group-commits and
 //! compacts such files. It knows nothing of JSON, schemas, rows, transactions or Raft: a record is an
-//! opaque text to it. It has no clock but for the pause between background syncs, and no async
+//! opaque text to it. It has no clock but for the pause between background syncs and for what it counts, and no async
 //! runtime: callbacks run on its own threads, or on one that takes a [`Turn`], and are expected to be short.
 //!
 //! The way through it:
@@ -23,6 +23,7 @@ mod append;
 mod commit;
 mod committer;
 mod compact;
+mod counters;
 mod create;
 mod disk;
 mod error;
@@ -41,6 +42,7 @@ mod turn;
 pub use append::Appender;
 pub use commit::{Log, Options, Status, SyncPolicy};
 pub use compact::Compacted;
+pub use counters::Counters;
 pub use create::{RecordWriter, replace};
 pub use disk::Disk;
 pub use error::{Holder, LogError};

@@ -128,7 +128,7 @@ fn read(path: &Path) -> Vec<String> {
     all
 }
 
-fn fails_and_recovers(policy: SyncPolicy, arm: impl Fn(&Faults)) {
+fn fails_and_recovers(policy: SyncPolicy, failures: u64, arm: impl Fn(&Faults)) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let fs = Faulty::default();
@@ -156,25 +156,26 @@ fn fails_and_recovers(policy: SyncPolicy, arm: impl Fn(&Faults)) {
     assert_eq!(receiver.recv_timeout(WAIT).unwrap(), (4, true));
     log.close().unwrap();
     assert_eq!(read(&path), ["{\"n\":0}", "{\"n\":1}", "{\"n\":4}"]);
+    assert_eq!(log.counters().failures.get(), failures);
 }
 
 #[test]
 fn a_full_disk() {
     for policy in [SyncPolicy::Always, SyncPolicy::Asked] {
-        fails_and_recovers(policy, |faults| faults.write.store(1, Ordering::SeqCst));
+        fails_and_recovers(policy, 1, |faults| faults.write.store(1, Ordering::SeqCst));
     }
 }
 
 #[test]
 fn a_failed_sync() {
     for policy in [SyncPolicy::Always, SyncPolicy::Asked] {
-        fails_and_recovers(policy, |faults| faults.sync.store(1, Ordering::SeqCst));
+        fails_and_recovers(policy, 1, |faults| faults.sync.store(1, Ordering::SeqCst));
     }
 }
 
 #[test]
 fn a_failed_repair_is_tried_again_before_the_next_append() {
-    fails_and_recovers(SyncPolicy::Always, |faults| {
+    fails_and_recovers(SyncPolicy::Always, 2, |faults| {
         faults.sync.store(2, Ordering::SeqCst)
     });
 }
@@ -202,6 +203,9 @@ fn a_compaction_that_cannot_rename_leaves_the_old_file_in_use() {
     assert_eq!(read(&path), ["{\"n\":0}"]);
     compact().unwrap();
     assert_eq!(read(&path), ["{}"]);
+    let counters = log.counters();
+    assert_eq!(counters.failed_rewritings.get(), 1);
+    assert_eq!(counters.rewritings.observed().count, 1);
 }
 
 #[test]
@@ -240,4 +244,5 @@ fn one_sync_for_many_batches_and_a_bounded_queue() {
         assert_eq!(receiver.recv_timeout(WAIT).unwrap(), (n, true));
     }
     assert_eq!(fs.0.syncs.load(Ordering::SeqCst) - before, 1);
+    assert_eq!(log.counters().syncs.observed().count, 1);
 }

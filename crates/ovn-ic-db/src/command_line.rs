@@ -101,6 +101,9 @@ pub struct RunFlags {
     /// Seconds of silence after which a client is probed; 0 never [default: 5]
     #[arg(long, value_name = "SECONDS")]
     pub probe_interval: Option<String>,
+    /// Where /metrics, /healthz and /readyz are, by HTTP; empty: nowhere [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http: Option<String>,
     /// What is logged: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,

@@ -1,6 +1,7 @@
 //! The commands of a server's control socket (ovsdb-server(1), "Runtime Management Commands").
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ovsdb_cluster::file::ClusterFile;
 use ovsdb_cluster::node::{self, Connections};
@@ -30,6 +31,8 @@ pub struct Subject {
     pub members: Arc<Members>,
     /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
     pub remotes: Vec<String>,
+    /// Clients are let in.
+    pub accepts: AtomicBool,
 }
 
 impl Subject {

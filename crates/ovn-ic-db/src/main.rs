@@ -16,6 +16,7 @@ mod databases;
 mod folders;
 mod founding;
 mod health_command;
+mod http;
 mod inspection;
 mod logging;
 mod membership;

@@ -11,9 +11,11 @@ use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::standalone::File;
 use ovsdb_tls::Tls;
+use tokio::task::JoinSet;
 
 use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
+use crate::http::{HttpServer, Shown};
 use crate::logging::Logging;
 use crate::membership::{self, OwnFile};
 use crate::schemas::Side;
@@ -77,6 +79,17 @@ async fn serve(
             stop: stop.clone(),
         };
         stations.push(Station::open(places, manner)?);
+    }
+    // Ends with this function.
+    let mut http = JoinSet::new();
+    if let Some(address) = settings.http {
+        let databases = Side::BOTH.into_iter().zip(stations.iter());
+        let databases = databases.map(|(side, station)| (side, Arc::clone(station.subject())));
+        let shown = Shown {
+            databases: databases.collect(),
+            tls: tls.clone(),
+        };
+        http.spawn(HttpServer::open(address)?.serve(Arc::new(shown)));
     }
     load(settings, folders, tls, stations).await?;
     std::future::pending().await

@@ -4,6 +4,7 @@
 //! clients wait in the sockets' queues until [`Station::accept`].
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -68,6 +69,7 @@ impl Station {
             databases: Arc::default(),
             members: Arc::default(),
             remotes: places.remotes,
+            accepts: AtomicBool::new(false),
         });
         let Manner {
             version, log, stop, ..
@@ -130,6 +132,7 @@ impl Station {
 
     /// Lets clients in, and looks after the files.
     pub fn accept(&mut self) {
+        self.subject.accepts.store(true, Ordering::Release);
         for listener in &self.listeners {
             let service = Arc::clone(&self.subject.service);
             self.tasks.spawn(service.accept(Arc::clone(listener)));

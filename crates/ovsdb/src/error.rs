@@ -3,78 +3,126 @@
 use crate::json::{Json, write};
 
 /// The short string in an error's `error` member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
     /// The request cannot be understood.
-    #[error("syntax error")]
     SyntaxError,
     /// A value or the result of the transaction breaks a rule of the schema.
-    #[error("constraint violation")]
     ConstraintViolation,
     /// A strong reference would dangle.
-    #[error("referential integrity violation")]
     ReferentialIntegrityViolation,
     /// Two inserts of one transaction have the same `uuid-name`.
-    #[error("duplicate uuid-name")]
     DuplicateUuidName,
     /// An insert's `uuid` is taken.
-    #[error("duplicate uuid")]
     DuplicateUuid,
     /// No such column.
-    #[error("unknown column")]
     UnknownColumn,
     /// No such table (in a file).
-    #[error("unknown table")]
     UnknownTable,
     /// No such condition function.
-    #[error("unknown function")]
     UnknownFunction,
     /// No such mutator.
-    #[error("unknown mutator")]
     UnknownMutator,
     /// No such database.
-    #[error("unknown database")]
     UnknownDatabase,
     /// The database has no contents yet.
-    #[error("database not available")]
     DatabaseNotAvailable,
     /// Division by zero.
-    #[error("domain error")]
     DomainError,
     /// The result of arithmetic does not fit.
-    #[error("range error")]
     RangeError,
     /// A `wait` did not come true in time.
-    #[error("timed out")]
     TimedOut,
     /// The transaction asked for it.
-    #[error("aborted")]
     Aborted,
     /// An asserted lock is not held.
-    #[error("not owner")]
     NotOwner,
     /// A write where only reads are allowed.
-    #[error("not allowed")]
     NotAllowed,
     /// The request was canceled.
-    #[error("canceled")]
     Canceled,
     /// Parameters that do not fit the database.
-    #[error("invalid parameters")]
     InvalidParameters,
     /// The role may not do this.
-    #[error("permission error")]
     PermissionError,
     /// The log could not be written.
-    #[error("I/O error")]
     IoError,
     /// A limit of this server.
-    #[error("resources exhausted")]
     ResourcesExhausted,
     /// Any other.
-    #[error("ovsdb error")]
     OvsdbError,
 }
+
+impl Tag {
+    /// All of them, in their order.
+    pub const ALL: [Tag; 23] = [
+        Tag::SyntaxError,
+        Tag::ConstraintViolation,
+        Tag::ReferentialIntegrityViolation,
+        Tag::DuplicateUuidName,
+        Tag::DuplicateUuid,
+        Tag::UnknownColumn,
+        Tag::UnknownTable,
+        Tag::UnknownFunction,
+        Tag::UnknownMutator,
+        Tag::UnknownDatabase,
+        Tag::DatabaseNotAvailable,
+        Tag::DomainError,
+        Tag::RangeError,
+        Tag::TimedOut,
+        Tag::Aborted,
+        Tag::NotOwner,
+        Tag::NotAllowed,
+        Tag::Canceled,
+        Tag::InvalidParameters,
+        Tag::PermissionError,
+        Tag::IoError,
+        Tag::ResourcesExhausted,
+        Tag::OvsdbError,
+    ];
+
+    /// The string.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tag::SyntaxError => "syntax error",
+            Tag::ConstraintViolation => "constraint violation",
+            Tag::ReferentialIntegrityViolation => "referential integrity violation",
+            Tag::DuplicateUuidName => "duplicate uuid-name",
+            Tag::DuplicateUuid => "duplicate uuid",
+            Tag::UnknownColumn => "unknown column",
+            Tag::UnknownTable => "unknown table",
+            Tag::UnknownFunction => "unknown function",
+            Tag::UnknownMutator => "unknown mutator",
+            Tag::UnknownDatabase => "unknown database",
+            Tag::DatabaseNotAvailable => "database not available",
+            Tag::DomainError => "domain error",
+            Tag::RangeError => "range error",
+            Tag::TimedOut => "timed out",
+            Tag::Aborted => "aborted",
+            Tag::NotOwner => "not owner",
+            Tag::NotAllowed => "not allowed",
+            Tag::Canceled => "canceled",
+            Tag::InvalidParameters => "invalid parameters",
+            Tag::PermissionError => "permission error",
+            Tag::IoError => "I/O error",
+            Tag::ResourcesExhausted => "resources exhausted",
+            Tag::OvsdbError => "ovsdb error",
+        }
+    }
+
+    /// The one with this string.
+    pub fn from_name(name: &str) -> Option<Tag> {
+        Tag::ALL.into_iter().find(|tag| tag.name() == name)
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for Tag {}
 
 /// An error with all that its JSON object says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,7 +198,7 @@ impl Error {
         if let Some(details) = &self.details {
             member("details", details);
         }
-        member("error", &self.tag.to_string());
+        member("error", self.tag.name());
         if let Some(io_error) = &self.io_error {
             member("io-error", io_error);
         }
@@ -172,6 +220,15 @@ impl Error {
 mod tests {
     use super::*;
     use crate::json::Document;
+
+    #[test]
+    fn each_tag_has_its_place_and_its_name() {
+        for (place, tag) in Tag::ALL.into_iter().enumerate() {
+            assert_eq!(tag as usize, place);
+            assert_eq!(Tag::from_name(tag.name()), Some(tag));
+        }
+        assert_eq!(Tag::from_name("no error"), None);
+    }
 
     #[test]
     fn an_error_is_a_json_object_and_a_line() {

@@ -15,6 +15,7 @@ use ovsdb::{Error, Schema, TableId, Tag, Uuid};
 use ovsdb_engine::{Changes, Commit, History, Outcome, Version, convert};
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::counters::TransactionCounters;
 use crate::ordering::{Done, Ordering, Proposal, Work};
 
 /// Who wants to know that there is a new committed version.
@@ -32,6 +33,7 @@ pub struct Database {
     watcher: Watcher,
     /// How many eras have failed: one failure often takes many proposals with it.
     failed_eras: AtomicU64,
+    counters: TransactionCounters,
     itself: Weak<Database>,
 }
 
@@ -116,6 +118,7 @@ impl Database {
             ordering,
             watcher,
             failed_eras: AtomicU64::new(0),
+            counters: TransactionCounters::default(),
             itself: itself.clone(),
         })
     }
@@ -128,6 +131,11 @@ impl Database {
     /// The newest sequence number that is sure to last.
     pub fn committed_sequence(&self) -> u64 {
         self.committed.load().version.sequence()
+    }
+
+    /// What has become of its transactions.
+    pub fn counters(&self) -> &TransactionCounters {
+        &self.counters
     }
 
     /// Reads the history.
@@ -290,6 +298,7 @@ impl Database {
                 mut reply,
                 durable,
                 comment,
+                ..
             } => {
                 let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
                 let shared = self.ordering.is_shared();

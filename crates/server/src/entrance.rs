@@ -10,6 +10,7 @@ use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_tls::Tls;
 use tokio::net::TcpStream;
 
+use crate::counters::{ServiceCounters, TurnedAway};
 use crate::stream::{Connection, Stream};
 
 /// The first byte of a TLS connection.
@@ -58,10 +59,28 @@ impl Entrance {
     }
 
     /// Lets a client in; none if it was refused, and the log says so.
-    pub(crate) async fn admit(self: Arc<Self>, connection: Connection) -> Option<Connection> {
+    pub(crate) async fn admit(
+        self: Arc<Self>,
+        connection: Connection,
+        counters: Arc<ServiceCounters>,
+    ) -> Option<Connection> {
+        match self.admit_or_not(connection).await {
+            Ok(connection) => Some(connection),
+            Err(why) => {
+                if let Some(why) = why {
+                    counters.turned_away.count(why);
+                }
+                None
+            }
+        }
+    }
+
+    /// The reason is none for who has gone by itself, as somebody does who only looks whether the
+    /// port is open.
+    async fn admit_or_not(&self, connection: Connection) -> Result<Connection, Option<TurnedAway>> {
         let Connection { stream, peer } = connection;
         let Stream::Tcp(socket) = stream else {
-            return Some(Connection { stream, peer });
+            return Ok(Connection { stream, peer });
         };
         let first = tokio::time::timeout(FIRST_BYTE, first_byte(&socket)).await;
         match first {
@@ -69,37 +88,36 @@ impl Entrance {
                 say(&self.refused, || {
                     tracing::info!("{peer}: says nothing: connection closed")
                 });
-                None
+                Err(Some(TurnedAway::Silent))
             }
-            // It has gone already, as somebody does who only looks whether the port is open.
-            Ok(None) => None,
-            Ok(Some(HANDSHAKE)) => self.shake_hands(socket, peer).await,
-            Ok(Some(_)) => self.admit_plain(socket, peer),
+            Ok(None) => Err(None),
+            Ok(Some(HANDSHAKE)) => Ok(self.shake_hands(socket, peer).await?),
+            Ok(Some(_)) => Ok(self.admit_plain(socket, peer)?),
         }
     }
 
-    async fn shake_hands(&self, socket: TcpStream, peer: String) -> Option<Connection> {
+    async fn shake_hands(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         let peer = peer.replacen("tcp:", "ssl:", 1);
         match self.tls.accept(socket, PATIENCE).await {
             Ok(stream) => {
                 let stream = Stream::Tls(Box::new(stream.into()));
-                Some(Connection { stream, peer })
+                Ok(Connection { stream, peer })
             }
             Err(error) => {
                 say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
-                None
+                Err(TurnedAway::of(&error))
             }
         }
     }
 
-    fn admit_plain(&self, socket: TcpStream, peer: String) -> Option<Connection> {
+    fn admit_plain(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         match self.plaintext {
             Plaintext::Allow => {
                 say(&self.plain, || {
                     tracing::info!("{peer}: connects without TLS")
                 });
                 let stream = Stream::Tcp(socket);
-                Some(Connection { stream, peer })
+                Ok(Connection { stream, peer })
             }
             Plaintext::Refuse => {
                 say(&self.refused, || {
@@ -107,7 +125,7 @@ impl Entrance {
                         "{peer}: refused: it connects without TLS, which is not allowed"
                     );
                 });
-                None
+                Err(TurnedAway::Plaintext)
             }
         }
     }

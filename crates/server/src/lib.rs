@@ -8,6 +8,7 @@
 pub mod cluster_control;
 pub mod clustered;
 pub mod control;
+pub mod counters;
 pub mod database;
 pub mod entrance;
 pub mod listener;

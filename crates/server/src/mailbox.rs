@@ -8,13 +8,18 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use crate::counters::Executed;
 use crate::database::Answer;
 
 /// Something that happened to a session.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A transaction is done, with these results.
-    Done { number: u64, results: Vec<u8> },
+    Done {
+        number: u64,
+        results: Vec<u8>,
+        executed: Executed,
+    },
     /// A transaction waits, for so many milliseconds after the request came.
     Blocked { number: u64, timeout: Option<u64> },
     /// A transaction was not executed, as the schema has changed.
@@ -116,12 +121,23 @@ pub(crate) struct JobAnswer {
     pub(crate) number: u64,
 }
 
-impl Answer for JobAnswer {
-    fn done(&self, results: Vec<u8>) {
+impl JobAnswer {
+    fn tell_done(&self, results: Vec<u8>, executed: Executed) {
         self.mailbox.push(Event::Done {
             number: self.number,
             results,
+            executed,
         });
+    }
+}
+
+impl Answer for JobAnswer {
+    fn done(&self, results: Vec<u8>) {
+        self.tell_done(results, Executed::Here);
+    }
+
+    fn done_by_leader(&self, results: Vec<u8>) {
+        self.tell_done(results, Executed::ByLeader);
     }
 
     fn blocked(&self, timeout: Option<u64>) {

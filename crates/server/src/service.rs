@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
 
+use crate::counters::ServiceCounters;
 use crate::database::Database;
 use crate::entrance::MAX_COMING;
 use crate::listener::Listener;
@@ -65,6 +66,7 @@ pub struct Service {
     /// How many lines bad clients may cause.
     pub(crate) complaints: LogLimit,
     pub(crate) roll: Arc<Roll>,
+    pub(crate) counters: Arc<ServiceCounters>,
     pub(crate) reporter: OnceLock<Reporter>,
 }
 
@@ -86,6 +88,7 @@ impl Service {
             large_input: AtomicUsize::new(0),
             complaints: LogLimit::new(),
             roll: Arc::default(),
+            counters: Arc::default(),
             reporter: OnceLock::new(),
         };
         let name = server_database::NAME;
@@ -173,10 +176,12 @@ impl Service {
             };
             match (accepted, listener.entrance()) {
                 (Ok(connection), Some(entrance)) => {
-                    coming.add(Arc::clone(entrance).admit(connection));
+                    let counters = Arc::clone(&self.counters);
+                    coming.add(Arc::clone(entrance).admit(connection, counters));
                 }
                 (Ok(connection), None) => self.begin(connection),
                 (Err(error), _) => {
+                    self.counters.lost_listeners.increment();
                     tracing::error!("cannot accept clients any more: {error}");
                     return;
                 }
@@ -187,6 +192,7 @@ impl Service {
     fn begin(self: &Arc<Self>, connection: Connection) {
         let id = self.next_session.fetch_add(1, AtomicOrdering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
+        self.counters.sessions.increment();
         self.sessions.lock().insert(id, mailbox.clone());
         tokio::spawn(session::run(self.clone(), connection, id, mailbox));
     }

@@ -188,6 +188,12 @@ impl Cluster {
         self.nodes[number].start(kind, &self.site, manner)
     }
 
+    /// Where a node of our kind answers HTTP.
+    #[must_use]
+    pub fn http(&self, number: usize) -> SocketAddr {
+        self.site.http(number)
+    }
+
     /// The folder of `key`, `cert` and `cacert`, in a cluster with TLS.
     #[must_use]
     pub fn keys(&self) -> Option<&Path> {

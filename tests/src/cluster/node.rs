@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -61,6 +61,14 @@ pub struct Site {
 
 /// Environment variables of one node, besides those that the deployment sets or in their place.
 pub type Variables = fn(&Node, &Site) -> Vec<(&'static str, String)>;
+
+impl Site {
+    /// Where a node of our kind answers HTTP.
+    #[must_use]
+    pub fn http(&self, number: usize) -> SocketAddr {
+        SocketAddr::new(self.addresses[number], self.ports.http)
+    }
+}
 
 /// A node, running or not.
 #[derive(Debug)]

@@ -110,6 +110,10 @@ impl Node {
             ("OVN_DBDIR".into(), part("etc")),
             ("OVN_RUNDIR".into(), part("run")),
             ("OVN_LOGDIR".into(), part("log")),
+            (
+                "OVN_IC_DB_HTTP".into(),
+                site.http(self.number).to_string().into(),
+            ),
             // No transit switch but those that the tests make.
             ("TS_NAME".into(), "".into()),
         ];

@@ -7,10 +7,13 @@ use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::container::containerd::Containerd;
 use ovn_ic_db_tests::container::docker::{PATIENCE, privileged};
 use ovn_ic_db_tests::container::{Container, Sandbox};
+use ovn_ic_db_tests::http::get;
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::ctl::Ctl;
 use ovn_ic_db_tests::world::interconnect::Side;
 
+/// Where the image answers HTTP.
+const HTTP: ([u8; 4], u16) = ([127, 0, 0, 1], 6649);
 const HEALTH: [&str; 2] = ["ovn-ic-db", "health"];
 
 /// What operators type, by the guide and by the deployment's own scripts.
@@ -83,6 +86,8 @@ fn the_guides_command() -> Result<()> {
     ensure!(zones.run("ts-list")?.contains("(ts)"));
     check_tools(&container)?;
     check_clean_up(&container)?;
+    let ready = get(HTTP.into(), "/readyz")?;
+    ensure!(ready.status == 200, "{ready:?}");
     let console = container.logs()?;
     for (short, name) in [("nb", "OVN_IC_Northbound"), ("sb", "OVN_IC_Southbound")] {
         ensure!(console.contains(name), "{console}");

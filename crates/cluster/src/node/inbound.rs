@@ -156,7 +156,7 @@ impl Inner {
         let from = head.from;
         let (prev_log_index, prev_log_term) = (request.prev_log_index, request.prev_log_term);
         let n_entries = request.log.len() as u64;
-        let term = request.term;
+        let (term, leader_commit) = (request.term, request.leader_commit);
         if n_entries > 0 {
             let test = FailureTest::CrashAfterReceivingAppendRequestUpdate;
             self.wire.failing.crash_if(test);
@@ -174,6 +174,7 @@ impl Inner {
             if self.leader_cut_off.swap(cut_off, Ordering::Relaxed) != cut_off {
                 self.wake.notify_one();
             }
+            self.counters.note_leader_commit(leader_commit);
         }
         let result = match life.raft.append_entries(rpc).await {
             Ok(AppendEntriesResponse::Success) => AppendResult::Ok,

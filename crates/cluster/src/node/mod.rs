@@ -8,6 +8,7 @@
 mod clock;
 mod compaction;
 mod contacts;
+mod counters;
 mod expelled;
 mod failing;
 mod inbound;
@@ -55,6 +56,7 @@ use crate::replica::{Place, Replica};
 use crate::wire::stream::{self, Event, LinkId, Local, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
+pub use self::counters::Counters;
 pub use self::members::ChangeError;
 pub use self::place::{Change, LastElection, Peer, Standing, Stranger};
 
@@ -164,6 +166,7 @@ struct Inner {
     /// The leader has said that it has lost the majority.
     leader_cut_off: AtomicBool,
     report: Mutex<Report>,
+    counters: Arc<Counters>,
     compaction: Compaction,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
@@ -228,10 +231,11 @@ impl Node {
         let dialled: Vec<String> = unknown.iter().chain(&settings.also).cloned().collect();
         peers.set_members(&members, &dialled);
         let timer = Duration::from_millis(DEFAULT_ELECTION_TIMER);
+        let counters = Arc::new(Counters::default());
         let inner = Arc::new(Inner {
             fs,
             path,
-            wire: Arc::new(Wire::new(peers, identity.server_id)),
+            wire: Arc::new(Wire::new(peers, identity.server_id, counters.clone())),
             identity,
             replica,
             life: RwLock::default(),
@@ -240,6 +244,7 @@ impl Node {
             place: Mutex::default(),
             leader_cut_off: AtomicBool::new(false),
             report: Mutex::new(Report::new(unknown)),
+            counters,
             compaction: Compaction::new(),
             changing: tokio::sync::Mutex::default(),
             proposing: tokio::sync::RwLock::default(),
@@ -410,6 +415,7 @@ impl Inner {
     async fn open(&self, file: ClusterFile) -> Result<Arc<crate::file::Store>, StartError> {
         let (options, replica) = (self.settings.log, self.replica.clone());
         let path = self.path.clone();
+        let file = file.counted(self.counters.file.clone());
         let known = self.life().is_some();
         let opening = tokio::task::spawn_blocking(move || {
             let (store, snapshot) = file.start(options)?;

@@ -1,7 +1,7 @@
 //! openraft's network: its calls as OVSDB's messages, and their answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -13,10 +13,12 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use ovsdb_counters::Histogram;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::counters::Counters;
 use super::pipeline::StreamResponse;
 use super::replies::{Key, Replies};
 use crate::contents::Contents;
@@ -52,6 +54,7 @@ pub(super) struct Wire {
     pub(super) failing: Failing,
     /// This server leads, and has lost the majority.
     cut_off: AtomicBool,
+    counters: Arc<Counters>,
     /// In milliseconds.
     patience: AtomicU64,
     /// Peers that are not of our kind and have sent a pre-vote.
@@ -59,13 +62,14 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(peers: Peers, own: ServerId) -> Wire {
+    pub(super) fn new(peers: Peers, own: ServerId, counters: Arc<Counters>) -> Wire {
         Wire {
             peers,
             replies: Replies::default(),
             own,
             failing: Failing::default(),
             cut_off: AtomicBool::new(false),
+            counters,
             patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
             pre_voters: parking_lot::Mutex::default(),
         }
@@ -221,6 +225,7 @@ impl RaftNetworkFactory<TypeConfig> for Networks {
         Network {
             wire: self.0.clone(),
             target,
+            round_trips: OnceLock::new(),
             last_snapshot: None,
         }
     }
@@ -231,6 +236,8 @@ impl RaftNetworkFactory<TypeConfig> for Networks {
 pub(super) struct Network {
     wire: Arc<Wire>,
     target: ServerId,
+    /// How long its answers take, once it is a member.
+    round_trips: OnceLock<Arc<Histogram>>,
     last_snapshot: Option<(u64, Instant)>,
 }
 
@@ -381,7 +388,17 @@ impl Network {
             asked: self.wire.begin(self.target, key, &body, patience)?,
             term,
             prev_index,
+            began: Instant::now(),
+            round_trips: self.round_trips(),
         })
+    }
+
+    fn round_trips(&self) -> Option<Arc<Histogram>> {
+        if let Some(known) = self.round_trips.get() {
+            return Some(known.clone());
+        }
+        let found = self.wire.counters.round_trips().of(self.target)?;
+        Some(self.round_trips.get_or_init(|| found).clone())
     }
 
     async fn send_snapshot(
@@ -418,6 +435,8 @@ pub(super) struct AskedAppend {
     asked: Asked,
     term: Term,
     prev_index: Index,
+    began: Instant,
+    round_trips: Option<Arc<Histogram>>,
 }
 
 impl AskedAppend {
@@ -428,6 +447,9 @@ impl AskedAppend {
         let Body::AppendReply(reply) = self.asked.reply().await? else {
             return Err(Trouble::Failed("another reply".to_owned()).into());
         };
+        if let Some(histogram) = &self.round_trips {
+            histogram.observe(self.began.elapsed());
+        }
         match reply.result {
             // As leader in that term it may have sent other entries to the same place.
             _ if reply.term < self.term => {

@@ -46,6 +46,8 @@ pub(super) struct Report {
     /// The cluster says that it is no member.
     pub(super) expelled: bool,
     pub(super) stranger: Option<Stranger>,
+    /// Who has led last.
+    pub(super) last_leader: Option<ServerId>,
 }
 
 /// A member of another cluster that was refused.
@@ -176,8 +178,10 @@ impl Inner {
                 && election.won.is_none()
             {
                 election.won = Some(Instant::now());
+                self.counters.elections_won.increment();
             }
         }
+        self.note_leader(leader);
         let connected = if is_leader {
             self.has_quorum(life) || self.became_leader_lately()
         } else {
@@ -201,6 +205,14 @@ impl Inner {
         self.log_place(&before, &place);
         // Under the lock: another one's news must not overtake this.
         self.replica.placed(&place);
+    }
+
+    fn note_leader(&self, leader: Option<ServerId>) {
+        let mut report = self.report.lock();
+        if leader.is_some() && report.last_leader != leader {
+            report.last_leader = leader;
+            self.counters.leader_changes.increment();
+        }
     }
 
     fn became_leader_lately(&self) -> bool {

@@ -56,6 +56,7 @@ pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: Events
             }
             End::Failed(why) => {
                 tracing::error!(db = inner.db(), "raft: {why}; the file is opened again");
+                inner.counters.file_failures.increment();
                 inner.report.lock().failure = Some(why);
                 inner.cut_off();
             }
@@ -88,7 +89,10 @@ async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
         };
         match reopened {
             Ok(store) => return Some(store),
-            Err(why) => inner.report.lock().failure = Some(why),
+            Err(why) => {
+                inner.counters.file_failures.increment();
+                inner.report.lock().failure = Some(why);
+            }
         }
     }
 }
@@ -252,6 +256,7 @@ impl Inner {
             Event::Refused {
                 address, refusal, ..
             } => {
+                self.counters.refused_peers.increment();
                 let subject = match self.wire.peers.dials(address) {
                     true => address,
                     false => without_port(address),
@@ -305,6 +310,8 @@ impl Inner {
         remotes.extend(self.settings.also.iter().cloned());
         self.wire.peers.set_members(&members, &remotes);
         self.contacts.lock().set_members(&members);
+        let own = self.identity.server_id;
+        self.counters.round_trips().set_members(&members, own);
         let timer = life.election_timer().clamp(1, LONGEST_TIMER);
         let mut clock = self.clock.lock();
         clock.set_timer(Duration::from_millis(timer));

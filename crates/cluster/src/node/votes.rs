@@ -40,6 +40,7 @@ impl Inner {
             return;
         }
         self.report.lock().election_started(reason);
+        self.counters.elections_by_timeout.increment();
         tracing::debug!(db = self.db(), "raft: stands for election ({reason})");
         life.release_lease().await;
         // Refused only when it has stopped.
@@ -72,6 +73,7 @@ impl Inner {
             return self.reply(from, life.store.term(), vote, true);
         }
         if !request.leadership_transfer && self.has_leader(&life) {
+            self.counters.votes_refused.increment();
             return self.remark(|| {
                 let term = request.term;
                 format!(
@@ -87,6 +89,11 @@ impl Inner {
         let Ok(response) = life.raft.vote(rpc).await else {
             return;
         };
+        let answers = match response.vote_granted {
+            true => &self.counters.votes_granted,
+            false => &self.counters.votes_refused,
+        };
+        answers.increment();
         if response.vote_granted {
             self.clock.lock().voted(Instant::now(), chance());
         } else if response.vote.leader_id.term < request.term {
@@ -128,6 +135,7 @@ impl Inner {
             "raft: server {from} hands the leadership over"
         );
         self.report.lock().election_started("leadership_transfer");
+        self.counters.elections_by_transfer.increment();
         let last = life.store.ends().1;
         let last = (last.index > 0).then(|| LogId::new(last.term, last.index));
         let request = TransferLeaderRequest::new(leader, self.identity.server_id, last);

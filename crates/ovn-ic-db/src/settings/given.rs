@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
@@ -54,6 +54,18 @@ impl Given {
     pub(super) fn port(&self) -> Result<u16, SettingError> {
         let number = self.number(u64::from(u16::MAX))?;
         u16::try_from(number).map_err(|_| self.refuse("is no port"))
+    }
+
+    /// An address and a port; none if it is empty.
+    pub(super) fn place(&self) -> Result<Option<SocketAddr>, SettingError> {
+        let text = self.value.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let place = text.parse();
+        place.map(Some).map_err(|_| {
+            self.refuse("must be ADDRESS:PORT, such as 127.0.0.1:6649 or [::1]:6649, or empty")
+        })
     }
 
     pub(super) fn boolean(&self) -> Result<bool, SettingError> {

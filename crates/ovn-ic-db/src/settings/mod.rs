@@ -5,7 +5,7 @@
 //! scripts take it; only an empty `TS_NAME` says something: make no switch.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub struct Settings {
     pub folders: Named,
     /// Silence after which a client is probed; `None` never.
     pub probe_interval: Option<Duration>,
+    /// Where HTTP for machines is; none if it is off.
+    pub http: Option<SocketAddr>,
     /// What is logged at first.
     pub log_level: LevelFilter,
     /// The transit switches to keep.
@@ -127,6 +129,10 @@ impl Settings {
             None => 5,
             Some(given) => given.number(LONGEST_INTERVAL)?,
         };
+        let http = match sources.either("--http", &flags.http, "OVN_IC_DB_HTTP")? {
+            Some(given) => given.place()?,
+            None => None,
+        };
         let log_level =
             match sources.either("--log-level", &flags.log_level, "OVN_IC_DB_LOG_LEVEL")? {
                 None => LevelFilter::INFO,
@@ -156,6 +162,7 @@ impl Settings {
                 logs: sources.folder(&flags.log_dir, "OVN_IC_DB_LOG_DIR", "OVN_LOGDIR"),
             },
             probe_interval: (probe_interval > 0).then(|| Duration::from_secs(probe_interval)),
+            http,
             log_level,
             transit_switches: transit_switches(&sources)?,
             transit_switch_interval: Duration::from_secs(switch_interval),
@@ -217,6 +224,7 @@ mod tests {
         assert!(settings.listen.is_empty() && settings.warnings.is_empty());
         assert_eq!(settings.durability, Durability::Always);
         assert_eq!(settings.probe_interval, Some(Duration::from_secs(5)));
+        assert_eq!(settings.http, None);
         assert_eq!(settings.log_level, LevelFilter::INFO);
         assert_eq!(settings.folders, Named::default());
         let wanted = one("ts", "169.254.100.0/24", false);
@@ -254,6 +262,28 @@ mod tests {
         assert_eq!(settings.folders.logs, Some("/usual".into()));
         assert_eq!(settings.listen.len(), 3);
         assert_eq!(settings.probe_interval, None);
+    }
+
+    #[test]
+    fn http_is_where_it_is_said_or_nowhere() {
+        for (value, place) in [
+            ("127.0.0.1:6649", Some(([127, 0, 0, 1], 6649).into())),
+            (" [::1]:0 ", Some((std::net::Ipv6Addr::LOCALHOST, 0).into())),
+            ("", None),
+        ] {
+            let settings = resolve(&[("OVN_IC_DB_HTTP", value)]).expect("settings");
+            assert_eq!(settings.http, place, "{value}");
+        }
+        let flags = RunFlags {
+            http: Some(String::new()),
+            ..RunFlags::default()
+        };
+        let settings = resolve_with(&flags, &[("OVN_IC_DB_HTTP", "127.0.0.1:6649")]);
+        assert_eq!(
+            settings.expect("settings").http,
+            None,
+            "the flag turns it off"
+        );
     }
 
     #[test]
@@ -304,6 +334,10 @@ mod tests {
             ("OVN_IC_DB_LISTEN", "host"),
             ("OVN_IC_DB_DURABLE", "never"),
             ("OVN_IC_DB_LOG_LEVEL", "loud"),
+            ("OVN_IC_DB_HTTP", "6649"),
+            ("OVN_IC_DB_HTTP", "::1:6649"),
+            ("OVN_IC_DB_HTTP", "localhost:6649"),
+            ("OVN_IC_DB_HTTP", "127.0.0.1:65536"),
             ("OVN_IC_DB_PROBE_INTERVAL", "5s"),
             ("OVN_LEADER_PROBE_INTERVAL", "0"),
             ("TS_NUM", "157"),

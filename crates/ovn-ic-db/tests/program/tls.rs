@@ -16,14 +16,15 @@ fn pki(arguments: &[&str]) -> Result<Output> {
     Ok(command.arg("pki").args(arguments).output()?)
 }
 
-fn made_in(folder: &Path) -> Result<()> {
+/// Makes an authority, a key and a certificate in a folder.
+pub fn made_in(folder: &Path) -> Result<()> {
     let output = pki(&[&folder.display().to_string()])?;
     ensure!(output.status.success(), "{output:?}");
     Ok(())
 }
 
 /// A program with TLS and the keys of a folder.
-fn with_keys(program: Program, folder: &Path) -> Program {
+pub fn with_keys(program: Program, folder: &Path) -> Program {
     let at = |name: &str| folder.join(name).display().to_string();
     program
         .set("ENABLE_SSL", "true")

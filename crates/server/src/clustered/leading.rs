@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Clustered;
 use super::passing::{ANSWERS, Answer, Answers, PassedOn, Transactions, Verdict};
+use crate::counters::{TransactionEnd, error_of};
 use crate::database::{Database, Job, JobKey, Ordered};
 use crate::locks::SessionId;
 use crate::session::{LARGE_REQUEST, MANY_ROWS};
@@ -55,6 +56,10 @@ impl Asker {
 
 impl crate::database::Answer for Asker {
     fn done(&self, results: Vec<u8>) {
+        if let Some(database) = self.clustered.database.get() {
+            let end = TransactionEnd::of(error_of(&results));
+            database.counters().for_members.count(end);
+        }
         self.say(Verdict::Results(results.into()));
     }
 

@@ -174,7 +174,7 @@ impl Clustered {
         let mut again = false;
         for end in ends {
             match (end, self.database.get()) {
-                (End::Done(job, results), _) => job.answer.done(results),
+                (End::Done(job, results), _) => job.answer.done_by_leader(results),
                 (End::Again(job), Some(database)) => {
                     database.take_back(job);
                     again = true;

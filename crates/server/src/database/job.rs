@@ -63,6 +63,11 @@ pub trait Answer: Send + Sync {
     /// The job is done, with these results; what it changed is committed.
     fn done(&self, results: Vec<u8>);
 
+    /// The same, but another server has executed it.
+    fn done_by_leader(&self, results: Vec<u8>) {
+        self.done(results);
+    }
+
     /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
     /// [`Database::retry`](super::Database::retry). `timeout` is in milliseconds after the request came.
     fn blocked(&self, timeout: Option<u64>);

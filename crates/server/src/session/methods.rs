@@ -8,6 +8,7 @@ use ovsdb::{Error, Tag};
 use ovsdb_engine::monitor::Format;
 
 use super::{Ending, Handled, Request, Session, envelope};
+use crate::counters::ErrorKind;
 use crate::locks::{LockError, Locking};
 use crate::report;
 use crate::server_database;
@@ -86,9 +87,7 @@ impl Session {
     }
 
     pub(super) fn unknown_method(&mut self, id: &[u8]) -> Result<(), Ending> {
-        self.flush_monitors()?;
-        envelope::error_text(&mut self.outbox, id, "unknown method");
-        Ok(())
+        self.error_text(id, "unknown method")
     }
 
     /// The database that a request begins with.
@@ -193,7 +192,15 @@ impl Session {
 
     pub(super) fn error(&mut self, id: &[u8], error: &Error) -> Result<(), Ending> {
         self.flush_monitors()?;
+        self.count_error(ErrorKind::Ovsdb(error.tag));
         envelope::error(&mut self.outbox, id, error);
+        Ok(())
+    }
+
+    pub(super) fn error_text(&mut self, id: &[u8], text: &str) -> Result<(), Ending> {
+        self.flush_monitors()?;
+        self.count_error(ErrorKind::Other);
+        envelope::error_text(&mut self.outbox, id, text);
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 //! One client's session: its requests, its answers, its monitors, in one task.
 
+mod ending;
 mod envelope;
 mod input;
 mod methods;
 mod monitors;
 mod report;
 mod transactions;
+mod under_way;
 
 use std::cell::RefCell;
 use std::io;
@@ -16,6 +18,7 @@ use ovsdb::json::Json;
 use ovsdb::message::Message;
 use tokio::io::Interest;
 
+use crate::counters::{ErrorKind, SessionEnd};
 use crate::locks::SessionId;
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::outbox::Outbox;
@@ -23,10 +26,11 @@ use crate::probe::{Action, Probe};
 use crate::report::OnRoll;
 use crate::service::Service;
 use crate::stream::{Connection, Stream};
+use ending::Ending;
 use input::Input;
 use monitors::Monitors;
-use transactions::Transactions;
 pub(crate) use transactions::{LARGE_REQUEST, MANY_ROWS};
+use under_way::Transactions;
 
 /// Above this many bytes that wait to be sent, nothing more is read, and monitors wait.
 const HIGH_WATER: usize = 256 << 10;
@@ -44,23 +48,6 @@ const READ_SIZE: usize = 64 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
-}
-
-/// Why a session ends.
-enum Ending {
-    /// The client or the server wants it so.
-    Closed,
-    /// Something is wrong; for the log.
-    Because(String),
-}
-
-impl From<io::Error> for Ending {
-    fn from(error: io::Error) -> Ending {
-        match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ending::Closed,
-            _ => Ending::Because(error.to_string()),
-        }
-    }
 }
 
 /// What became of a request.
@@ -97,6 +84,8 @@ struct Session {
     outbox: Outbox,
     /// The socket did not take everything when it was last tried.
     backlog: bool,
+    /// How much of the outbox is counted in the service's backlog.
+    counted_backlog: u64,
     /// What others may know of this session.
     on_roll: OnRoll,
     probe: Probe,
@@ -139,6 +128,7 @@ pub(crate) async fn run(
         stalled: false,
         outbox: Outbox::default(),
         backlog: false,
+        counted_backlog: 0,
         probe: Probe::new(interval, Instant::now()),
         transactions: Transactions::default(),
         monitors: Monitors::default(),
@@ -155,10 +145,13 @@ pub(crate) async fn run(
         service: session.service.clone(),
         id,
     };
-    if let Ending::Because(why) = session.serve().await {
+    let ending = session.serve().await;
+    session.service.counters.session_ends.count(ending.kind());
+    if let Ending::Because(_, why) = ending {
         session.complain(&why);
     }
     session.count_input(0);
+    session.count_backlog(0);
     session.transactions.forget(&session.service, session.id);
 }
 
@@ -200,8 +193,9 @@ impl Session {
             let over = self.ending || self.end_of_input;
             if over && self.outbox.is_empty() && self.transactions.all_answered() {
                 return match self.failure.take() {
-                    Some(failure) => Ending::Because(failure),
-                    None => Ending::Closed,
+                    Some(failure) => Ending::Because(SessionEnd::ProtocolError, failure),
+                    None if self.end_of_input => Ending::Closed(SessionEnd::Client),
+                    None => Ending::Closed(SessionEnd::Server),
                 };
             }
             // The timer may be early, which costs a look, but never late.
@@ -263,7 +257,14 @@ impl Session {
         }
         self.backlog = !self.outbox.is_empty();
         self.on_roll.set_backlog(self.outbox.len());
+        self.count_backlog(self.outbox.len());
         Ok(())
+    }
+
+    fn count_backlog(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = std::mem::replace(&mut self.counted_backlog, bytes);
+        self.service.counters.backlog.change(before, bytes);
     }
 
     fn wants_input(&self) -> bool {
@@ -303,7 +304,10 @@ impl Session {
                 self.probe.received(Instant::now());
                 self.count_input(self.input.memory())
                     .then_some(())
-                    .ok_or_else(|| Ending::Because("too much unfinished input".to_owned()))
+                    .ok_or_else(|| {
+                        let why = "too much unfinished input";
+                        Ending::Because(SessionEnd::TooLarge, why.to_owned())
+                    })
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err::<_, io::Error>(error) => Err(error.into()),
@@ -428,21 +432,25 @@ impl Session {
             self.ending = true;
         }
         if flags & DISCONNECT != 0 {
-            return Err(Ending::Closed);
+            return Err(Ending::Closed(SessionEnd::Server));
         }
         Ok(())
     }
 
     fn take_event(&mut self, event: Event) -> Result<(), Ending> {
         match event {
-            Event::Done { number, results } => self.transaction_done(number, results),
+            Event::Done {
+                number,
+                results,
+                executed,
+            } => self.transaction_done(number, results, executed),
             Event::Blocked { number, timeout } => self.transaction_blocked(number, timeout),
             Event::Canceled { number } => self.transaction_canceled(number),
             Event::Converted { number, result } => self.conversion_done(number, result),
             Event::Lock { method, name } => {
                 if self.outbox.len() > MAX_OUTBOX_FOR_LOCKS {
                     let why = "too many notifications are unread";
-                    return Err(Ending::Because(why.to_owned()));
+                    return Err(Ending::Because(SessionEnd::TooSlow, why.to_owned()));
                 }
                 let mut param = Vec::new();
                 ovsdb::json::write::string(&mut param, &name);
@@ -451,6 +459,11 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// A request is answered an error.
+    fn count_error(&self, kind: ErrorKind) {
+        self.service.counters.errors.count(kind);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -478,7 +491,7 @@ impl Session {
             }
             Action::Disconnect => {
                 let why = "no response to inactivity probe";
-                return Err(Ending::Because(why.to_owned()));
+                return Err(Ending::Because(SessionEnd::ProbeTimeout, why.to_owned()));
             }
         }
         Ok(())

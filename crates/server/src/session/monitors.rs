@@ -258,17 +258,15 @@ impl Session {
         let id = request.id.source();
         self.flush_monitors()?;
         let (1, Some(monitor)) = (request.params.len(), request.params.element(0)) else {
-            envelope::error_text(&mut self.outbox, id, "invalid parameters");
-            return Ok(());
+            return self.error_text(id, "invalid parameters");
         };
         match self.monitors.place(&monitor.canonical()) {
             Some(place) => {
                 self.monitors.all.remove(place);
-                envelope::result(&mut self.outbox, id, b"{}");
+                self.result(id, b"{}")
             }
-            None => envelope::error_text(&mut self.outbox, id, "unknown monitor"),
+            None => self.error_text(id, "unknown monitor"),
         }
-        Ok(())
     }
 }
 

@@ -76,6 +76,11 @@ impl Standalone {
         self.log.status()
     }
 
+    /// What has happened to the file.
+    pub fn counters(&self) -> &Arc<ovsdb_log::Counters> {
+        self.log.counters()
+    }
+
     /// How many acknowledged transactions are not in the file, as writing them has failed.
     pub fn unwritten(&self) -> usize {
         let state = self.state.lock();

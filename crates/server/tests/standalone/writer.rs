@@ -176,6 +176,7 @@ fn run(
             reply,
             durable,
             comment,
+            ..
         } => {
             let reply = String::from_utf8(reply.finish()).unwrap();
             (version, changes, durable, comment, reply)

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::Ports;
 
-/// Neighbouring loopback addresses with four ports that are free on all.
+/// Neighbouring loopback addresses with five ports that are free on all.
 #[derive(Debug)]
 pub struct Loopback {
     first: Ipv4Addr,
@@ -33,6 +33,7 @@ impl Loopback {
                     southbound: port + 1,
                     northbound_raft: port + 2,
                     southbound_raft: port + 3,
+                    http: port + 4,
                 },
             };
             if (0..nodes).all(|node| candidate.is_free(node)) {
@@ -44,12 +45,9 @@ impl Loopback {
 
     fn is_free(&self, node: usize) -> bool {
         let Ports {
-            northbound,
-            southbound_raft,
-            ..
+            northbound, http, ..
         } = self.ports;
-        (northbound..=southbound_raft)
-            .all(|port| TcpListener::bind((self.address(node), port)).is_ok())
+        (northbound..=http).all(|port| TcpListener::bind((self.address(node), port)).is_ok())
     }
 
     /// The address of a node.

@@ -39,6 +39,8 @@ pub struct Ports {
     pub northbound_raft: u16,
     /// Peers of `OVN_IC_Southbound`.
     pub southbound_raft: u16,
+    /// HTTP for machines, of our kind of node.
+    pub http: u16,
 }
 
 /// As in the deployment.
@@ -47,6 +49,7 @@ const USUAL: Ports = Ports {
     southbound: 6646,
     northbound_raft: 6647,
     southbound_raft: 6648,
+    http: 6649,
 };
 
 /// The network of one cluster. Nodes are numbered from 0.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use ovsdb_log::{
-    Appender, End, FileSystem, Lock, Log, LogError, Magic, Options, Reader, SyncPolicy, Torn,
+    Appender, Counters, End, FileSystem, Lock, Log, LogError, Magic, Options, Reader, SyncPolicy,
+    Torn,
 };
 
 use super::memory::Memory;
@@ -20,6 +21,7 @@ pub struct ClusterFile {
     lock: Lock,
     end: End,
     replayed: Replayed,
+    counters: Arc<Counters>,
 }
 
 impl ClusterFile {
@@ -33,7 +35,13 @@ impl ClusterFile {
             lock,
             end,
             replayed,
+            counters: Arc::default(),
         })
+    }
+
+    /// What happens to the file in use is counted there.
+    pub fn counted(self, counters: Arc<Counters>) -> ClusterFile {
+        ClusterFile { counters, ..self }
     }
 
     /// Makes a new file, where there is none.
@@ -89,7 +97,7 @@ impl ClusterFile {
             sync: SyncPolicy::Asked,
             ..options
         };
-        let appender = Appender::open(self.fs, self.lock, &self.end)?;
+        let appender = Appender::open(self.fs, self.lock, &self.end)?.counted(self.counters);
         let Replayed {
             header,
             term,

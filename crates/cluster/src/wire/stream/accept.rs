@@ -85,6 +85,7 @@ async fn shake_hands(
     match tls.accept(stream, shared.settings.first_message).await {
         Ok(stream) => Some((stream, address)),
         Err(error) => {
+            shared.failed_handshakes.increment();
             if shared.may_log() {
                 tracing::warn!(db = shared.db(), "raft: {address}: refused: {error}");
             }

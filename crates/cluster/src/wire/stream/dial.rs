@@ -100,10 +100,13 @@ async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
     let shaken = tls.connect(&host, stream, shared.settings.handshake).await;
     match shaken {
         Ok(stream) => Ok(Made::Tls(Box::new(stream))),
-        Err(error) => Err(Failure {
-            no_tls: true,
-            error: error.into_io(),
-        }),
+        Err(error) => {
+            shared.failed_handshakes.increment();
+            Err(Failure {
+                no_tls: true,
+                error: error.into_io(),
+            })
+        }
     }
 }
 

@@ -234,6 +234,11 @@ impl Peers {
         state.link_for(server, Kind::Other).is_some()
     }
 
+    /// How many TLS handshakes with other servers have failed.
+    pub fn failed_handshakes(&self) -> u64 {
+        self.shared.failed_handshakes.get()
+    }
+
     /// True if it is one of the members that were named last.
     pub fn is_member(&self, server: ServerId) -> bool {
         self.shared.state.lock().is_member(server)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ovsdb_counters::Counter;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     log_limit: LogLimit,
     /// Connections that come and go do not hide what was wrong with others.
     traffic_limit: LogLimit,
+    /// Servers that there is no TLS with, called or calling.
+    pub(super) failed_handshakes: Counter,
     /// In milliseconds.
     probe: AtomicU64,
     /// Nothing is sent or read at the moment, for tests.
@@ -107,6 +110,7 @@ impl Shared {
             of_strangers: Budget::new(settings.max_of_strangers),
             log_limit: LogLimit::new(),
             traffic_limit: LogLimit::new(),
+            failed_handshakes: Counter::new(),
             probe: AtomicU64::new(0),
             halted: watch::Sender::new(false),
             stop: CancellationToken::new(),
