@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing::Span;
+
 use crate::file_system::{read_full_at, write_all_at};
 use crate::{Access, End, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer};
 
@@ -29,6 +31,8 @@ pub struct Appender {
     tail_at: u64,
     broken: bool,
     folder_unsynced: bool,
+    /// What the lines about this file are in.
+    span: Span,
 }
 
 impl Appender {
@@ -84,7 +88,16 @@ impl Appender {
             tail_at,
             broken: false,
             folder_unsynced: false,
+            span: Span::current(),
         })
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(crate) fn set_span(&mut self, span: Span) {
+        self.span = span;
     }
 
     /// The file's path: absolute, links resolved.
@@ -216,7 +229,7 @@ impl Appender {
 
     fn repair_or_warn(&mut self) {
         if let Err(error) = self.repair() {
-            tracing::warn!("{error}; trying again before the next write");
+            tracing::warn!(parent: &self.span, "{error}; trying again before the next write");
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tracing::Span;
+
 use crate::committer::{Committer, Figures};
 use crate::compact::{Compacted, Compaction};
 use crate::queue::{Item, Queue};
@@ -69,6 +71,7 @@ pub struct Log {
     figures: Arc<Figures>,
     compacting: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
+    span: Span,
 }
 
 impl std::fmt::Debug for Log {
@@ -81,8 +84,10 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Starts the log's thread.
-    pub fn start(appender: Appender, options: Options) -> Result<Log, LogError> {
+    /// Starts the log's thread. What it has to say is in the present [`Span`].
+    pub fn start(mut appender: Appender, options: Options) -> Result<Log, LogError> {
+        let span = Span::current();
+        appender.set_span(span.clone());
         let path = appender.path().to_path_buf();
         let linger = match options.sync {
             SyncPolicy::Always => Duration::ZERO,
@@ -114,6 +119,7 @@ impl Log {
             figures,
             compacting,
             thread: Mutex::new(Some(thread)),
+            span,
         })
     }
 
@@ -216,13 +222,14 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::error!("{error}");
+            tracing::error!(parent: &self.span, "{error}");
         }
     }
 }
 
 /// The log's thread: commits whatever nobody commits in a turn.
 fn run(mut committer: Box<Committer>, queue: &Queue) -> Result<(), LogError> {
+    let _span = committer.span().clone().entered();
     let mut items = VecDeque::new();
     loop {
         let going_on;

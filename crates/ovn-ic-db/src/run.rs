@@ -14,7 +14,7 @@ use ovsdb_tls::Tls;
 
 use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
-use crate::logging::Logging;
+use crate::logging::{self, Logging};
 use crate::membership::{self, OwnFile};
 use crate::schemas::Side;
 use crate::settings::{ClusterSettings, Settings};
@@ -69,6 +69,8 @@ async fn serve(
     stations: &mut Vec<Station>,
 ) -> anyhow::Result<()> {
     for side in Side::BOTH {
+        // What they say of clients and of control sockets is about this database.
+        let _about = logging::of_database(side).entered();
         let places = places(side, settings, folders, tls)?;
         let manner = Manner {
             version: VERSION.to_owned(),
@@ -156,7 +158,8 @@ async fn serve_alone(
 ) -> anyhow::Result<()> {
     let file = prepare(side, path).await?;
     let path = file.path().to_owned();
-    let database = station.add(file, settings.durability.policy())?;
+    let about = logging::of_database(side);
+    let database = about.in_scope(|| station.add(file, settings.durability.policy()))?;
     if side == Side::Northbound {
         let mut keeper = SwitchKeeper::new(
             Arc::clone(&database),
@@ -186,7 +189,7 @@ async fn look(
     cluster: Option<ClusterSettings>,
 ) -> anyhow::Result<OwnFile> {
     let look = move || membership::look(side, &path, cluster.as_ref());
-    tokio::task::spawn_blocking(look).await?
+    tokio::task::spawn_blocking(move || logging::of_database(side).in_scope(look)).await?
 }
 
 async fn prepare(side: Side, path: PathBuf) -> anyhow::Result<File> {
@@ -194,5 +197,5 @@ async fn prepare(side: Side, path: PathBuf) -> anyhow::Result<File> {
         let found = takeover::look(side, &path)?;
         takeover::prepare(side, Path::new(&path), found)
     };
-    tokio::task::spawn_blocking(prepare).await?
+    tokio::task::spawn_blocking(move || logging::of_database(side).in_scope(prepare)).await?
 }

@@ -16,6 +16,7 @@ use ovsdb_engine::{Changes, Commit, History, Outcome, Version, convert};
 use parking_lot::Mutex;
 
 use crate::ordering::{Done, Ordering, Proposal, Work};
+use crate::report::{Rate, Recent};
 
 /// Who wants to know that there is a new committed version.
 pub type Watcher = Box<dyn Fn() + Send + Sync>;
@@ -32,6 +33,8 @@ pub struct Database {
     watcher: Watcher,
     /// How many eras have failed: one failure often takes many proposals with it.
     failed_eras: AtomicU64,
+    /// Commits that change something.
+    changes: Rate,
     itself: Weak<Database>,
 }
 
@@ -116,6 +119,7 @@ impl Database {
             ordering,
             watcher,
             failed_eras: AtomicU64::new(0),
+            changes: Rate::new(),
             itself: itself.clone(),
         })
     }
@@ -128,6 +132,11 @@ impl Database {
     /// The newest sequence number that is sure to last.
     pub fn committed_sequence(&self) -> u64 {
         self.committed.load().version.sequence()
+    }
+
+    /// How many commits there were of late.
+    pub fn recent_changes(&self) -> Recent {
+        self.changes.recent()
     }
 
     /// Reads the history.
@@ -345,6 +354,7 @@ impl Database {
         // In this order: whoever sees the commit finds it in the history.
         self.history.lock().push(&commit);
         self.committed.store(commit);
+        self.changes.count();
         (self.watcher)();
     }
 

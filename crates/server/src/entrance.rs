@@ -9,6 +9,7 @@ use std::time::Duration;
 use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_tls::Tls;
 use tokio::net::TcpStream;
+use tracing::Span;
 
 use crate::stream::{Connection, Stream};
 
@@ -39,16 +40,19 @@ pub struct Entrance {
     plain: LogLimit,
     /// And about those that are not.
     refused: LogLimit,
+    /// What the lines are in.
+    span: Span,
 }
 
 impl Entrance {
-    /// An entrance with these keys.
+    /// An entrance with these keys. What it has to say is in the present [`Span`].
     pub fn new(tls: Arc<Tls>, plaintext: Plaintext) -> Entrance {
         Entrance {
             tls,
             plaintext,
             plain: LogLimit::new(),
             refused: LogLimit::new(),
+            span: Span::current(),
         }
     }
 
@@ -66,7 +70,7 @@ impl Entrance {
         let first = tokio::time::timeout(FIRST_BYTE, first_byte(&socket)).await;
         match first {
             Err(_) => {
-                say(&self.refused, || {
+                self.say(&self.refused, || {
                     tracing::info!("{peer}: says nothing: connection closed")
                 });
                 None
@@ -86,7 +90,7 @@ impl Entrance {
                 Some(Connection { stream, peer })
             }
             Err(error) => {
-                say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
+                self.say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
                 None
             }
         }
@@ -95,14 +99,14 @@ impl Entrance {
     fn admit_plain(&self, socket: TcpStream, peer: String) -> Option<Connection> {
         match self.plaintext {
             Plaintext::Allow => {
-                say(&self.plain, || {
+                self.say(&self.plain, || {
                     tracing::info!("{peer}: connects without TLS")
                 });
                 let stream = Stream::Tcp(socket);
                 Some(Connection { stream, peer })
             }
             Plaintext::Refuse => {
-                say(&self.refused, || {
+                self.say(&self.refused, || {
                     tracing::warn!(
                         "{peer}: refused: it connects without TLS, which is not allowed"
                     );
@@ -111,15 +115,16 @@ impl Entrance {
             }
         }
     }
-}
 
-fn say(limit: &LogLimit, line: impl FnOnce()) {
-    match limit.allow() {
-        None => return,
-        Some(0) => {}
-        Some(more) => tracing::info!("{more} lines about clients were left out here"),
+    fn say(&self, limit: &LogLimit, line: impl FnOnce()) {
+        let _span = self.span.enter();
+        match limit.allow() {
+            None => return,
+            Some(0) => {}
+            Some(more) => tracing::info!("{more} lines about clients were left out here"),
+        }
+        line();
     }
-    line();
 }
 
 async fn first_byte(socket: &TcpStream) -> Option<u8> {

@@ -26,3 +26,4 @@ pub mod service;
 mod session;
 pub mod standalone;
 pub mod stream;
+mod visits;

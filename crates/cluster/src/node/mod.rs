@@ -49,7 +49,7 @@ use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
 use crate::replica::{Place, Replica};
-use crate::wire::stream::{self, Event, LinkId, Local, Peers, SendError};
+use crate::wire::stream::{self, Event, LinkId, Local, LogLimit, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::members::ChangeError;
@@ -160,6 +160,8 @@ struct Inner {
     place: Mutex<Place>,
     report: Mutex<Report>,
     compaction: Compaction,
+    /// How many of its candidacies are told: a member that is alone stands again and again.
+    candidacies: LogLimit,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever proposes; nothing is proposed while it is held for writing.
@@ -235,6 +237,7 @@ impl Node {
             place: Mutex::default(),
             report: Mutex::new(Report::new(unknown)),
             compaction: Compaction::new(),
+            candidacies: LogLimit::with(5, Duration::from_secs(60)),
             changing: tokio::sync::Mutex::default(),
             proposing: tokio::sync::RwLock::default(),
             adding: Mutex::default(),
@@ -372,6 +375,11 @@ impl Inner {
         &self.settings.db
     }
 
+    /// What lines are in that cannot name the database themselves: the file's.
+    fn span(&self) -> tracing::Span {
+        tracing::error_span!("database", db = self.db())
+    }
+
     /// Sends what is sent again, or not needed, where it gets lost.
     fn say(&self, to: ServerId, body: &Body, comment: Option<&str>) {
         if let Err(error) = self.wire.peers.send(to, body, comment) {
@@ -395,7 +403,9 @@ impl Inner {
         let (options, replica) = (self.settings.log, self.replica.clone());
         let path = self.path.clone();
         let known = self.life().is_some();
+        let span = self.span();
         let opening = tokio::task::spawn_blocking(move || {
+            let _span = span.entered();
             let (store, snapshot) = file.start(options)?;
             if let Some(snapshot) = snapshot
                 && !known

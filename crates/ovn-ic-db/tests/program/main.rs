@@ -5,6 +5,7 @@ mod control;
 mod copies;
 mod ending;
 mod health;
+mod log;
 mod program;
 mod refusals;
 mod server_command;

@@ -81,7 +81,11 @@ impl Replica for Clustered {
         match &*message.kind {
             TRANSACTIONS => self.receive_transactions(from, message.data, held),
             ANSWERS => self.receive_answers(from, &message.data),
-            other => tracing::debug!("{}: {from} sends {other}, which is not known", self.name),
+            other => tracing::debug!(
+                db = &*self.name,
+                "{}: {from} sends {other}, which is not known",
+                self.name
+            ),
         }
     }
 
@@ -203,7 +207,11 @@ impl Clustered {
                 // It is only set here, and here only once.
                 let _ = self.database.set(database);
             }
-            None => tracing::error!("{}: is served already from another file", self.name),
+            None => tracing::error!(
+                db = &*self.name,
+                "{}: is served already from another file",
+                self.name
+            ),
         }
     }
 }

@@ -198,6 +198,7 @@ impl Session {
             if !self.transactions.all_answered() {
                 return Ok(Handled::Later);
             }
+            served.transactions.count();
             let results = if walks {
                 tokio::task::block_in_place(|| self.read_only(transaction, &commit.version))
             } else {
@@ -207,6 +208,7 @@ impl Session {
             envelope::own_result(&mut self.outbox, request.id.source(), results);
             return Ok(Handled::Yes);
         }
+        served.transactions.count();
         let arrived = Instant::now();
         let number = self.transactions.begin(request, &served, arrived);
         if self.transactions.blocked.len() >= MAX_BLOCKED {
