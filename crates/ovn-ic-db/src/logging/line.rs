@@ -65,10 +65,26 @@ impl Parts {
 
     /// The line, with its end.
     pub(super) fn line(&self, number: u64, module: &str, level: Level) -> String {
+        self.line_with(number, module, level, "")
+    }
+
+    /// The same for a reader who has both databases' lines: it says whose it is.
+    pub(super) fn named_line(&self, number: u64, module: &str, level: Level) -> String {
+        let end = match self.about.side {
+            Some(side) if !self.message.starts_with(side.database()) => {
+                format!(" db={}", side.short())
+            }
+            _ => String::new(),
+        };
+        self.line_with(number, module, level, &end)
+    }
+
+    fn line_with(&self, number: u64, module: &str, level: Level, end: &str) -> String {
         let mut line = now();
         // Strings take all that is written.
         let _ = write!(line, "|{number:05}|{module}|{}|", name(level));
         line.push_str(&self.text(LONGEST));
+        line.push_str(end);
         line.push('\n');
         line
     }

@@ -256,19 +256,23 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         {
             parts.about = about;
         }
-        let mut line = None;
-        let mut make = || match sinks.shape {
-            Shape::Text => {
-                let number = sinks.lines.fetch_add(1, Ordering::Relaxed);
-                parts.line(number, MODULES[module], level)
+        let mut number = None;
+        let mut make = |named: bool| {
+            if sinks.shape == Shape::Json {
+                return parts.json_line(event.metadata().target(), level);
             }
-            Shape::Json => parts.json_line(event.metadata().target(), level),
+            let number = *number.get_or_insert_with(|| sinks.lines.fetch_add(1, Ordering::Relaxed));
+            match named {
+                true => parts.named_line(number, MODULES[module], level),
+                false => parts.line(number, MODULES[module], level),
+            }
         };
         if lock(&sinks.console).admit(module, level) {
-            let line = line.get_or_insert_with(&mut make);
+            let line = make(true);
             // A console that is gone must not stop the server.
             let _ = io::stderr().write_all(line.as_bytes());
         }
+        let mut line = None;
         for (side, log) in &sinks.files {
             let about = parts.about.side;
             if side.is_some() && about.is_some() && about != *side {
@@ -281,7 +285,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             if log.levels.admit(module, level)
                 && let Some(file) = &mut log.file
             {
-                let line = line.get_or_insert_with(&mut make);
+                let line = line.get_or_insert_with(|| make(false));
                 // A full disk costs lines; the next one is tried again.
                 let _ = file.write_all(line.as_bytes());
             }

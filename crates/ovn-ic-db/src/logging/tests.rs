@@ -111,6 +111,23 @@ fn lines_go_where_their_span_or_their_databases_name_says() -> io::Result<()> {
 }
 
 #[test]
+fn lines_for_both_say_whose_they_are() {
+    let line = |message: &str, side| {
+        let parts = Parts {
+            message: message.to_owned(),
+            about: About { side, other: None },
+            ..Parts::default()
+        };
+        let line = parts.named_line(7, "m", Level::WARN);
+        line.split_once('Z').expect("a time").1.to_owned()
+    };
+    assert_eq!(line("text", SB), "|00007|m|WARN|text db=sb\n");
+    assert_eq!(line("text", None), "|00007|m|WARN|text\n");
+    let named = "OVN_IC_Northbound: text";
+    assert_eq!(line(named, NB), format!("|00007|m|WARN|{named}\n"));
+}
+
+#[test]
 fn json_lines_have_all_that_is_known() -> io::Result<()> {
     let long = "x".repeat(20_000);
     let [north, _] = logged(Shape::Json, |_| {
