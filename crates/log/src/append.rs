@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tracing::Span;
+
 use crate::file_system::{read_full_at, write_all_at};
 use crate::{Access, Counters, End, FileSystem, Lock, LogError, LogFile, Magic, RecordBuffer};
 
@@ -30,6 +32,8 @@ pub struct Appender {
     broken: bool,
     folder_unsynced: bool,
     pub(crate) counters: Arc<Counters>,
+    /// What the lines about this file are in.
+    span: Span,
 }
 
 impl Appender {
@@ -86,12 +90,21 @@ impl Appender {
             broken: false,
             folder_unsynced: false,
             counters: Arc::default(),
+            span: Span::current(),
         })
     }
 
     /// What happens from now on is counted there.
     pub fn counted(self, counters: Arc<Counters>) -> Appender {
         Appender { counters, ..self }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    pub(crate) fn set_span(&mut self, span: Span) {
+        self.span = span;
     }
 
     /// The file's path: absolute, links resolved.
@@ -234,7 +247,7 @@ impl Appender {
 
     fn repair_or_warn(&mut self) {
         if let Err(error) = self.repair() {
-            tracing::warn!("{error}; trying again before the next write");
+            tracing::warn!(parent: &self.span, "{error}; trying again before the next write");
         }
     }
 

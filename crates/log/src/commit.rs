@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use crate::committer::{Committer, Figures};
 use crate::compact::{Compacted, Compaction};
 use crate::queue::{Item, Queue};
@@ -70,6 +72,7 @@ pub struct Log {
     compacting: Arc<AtomicBool>,
     counters: Arc<Counters>,
     thread: Mutex<Option<JoinHandle<Result<(), LogError>>>>,
+    span: Span,
 }
 
 impl std::fmt::Debug for Log {
@@ -82,8 +85,10 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Starts the log's thread.
-    pub fn start(appender: Appender, options: Options) -> Result<Log, LogError> {
+    /// Starts the log's thread. What it has to say is in the present [`Span`].
+    pub fn start(mut appender: Appender, options: Options) -> Result<Log, LogError> {
+        let span = Span::current();
+        appender.set_span(span.clone());
         let path = appender.path().to_path_buf();
         let counters = appender.counters.clone();
         let linger = match options.sync {
@@ -117,6 +122,7 @@ impl Log {
             compacting,
             counters,
             thread: Mutex::new(Some(thread)),
+            span,
         })
     }
 
@@ -228,13 +234,14 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::error!("{error}");
+            tracing::error!(parent: &self.span, "{error}");
         }
     }
 }
 
 /// The log's thread: commits whatever nobody commits in a turn.
 fn run(mut committer: Box<Committer>, queue: &Queue) -> Result<(), LogError> {
+    let _span = committer.span().clone().entered();
     let mut items = VecDeque::new();
     loop {
         let going_on;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use crate::compact::{self, Built, Unsettled};
 use crate::queue::{Item, Queue};
 use crate::{Appender, Batch, LogError, RecordBuffer, SyncPolicy};
@@ -116,6 +118,11 @@ impl Committer {
         synced
     }
 
+    /// What the lines about the file are in, whichever thread has the turn.
+    pub(crate) fn span(&self) -> &Span {
+        self.appender.span()
+    }
+
     fn publish(&self) {
         self.figures.publish(&self.appender);
     }
@@ -124,7 +131,7 @@ impl Committer {
     fn sync_in_background(&mut self) {
         match self.appender.sync() {
             Ok(()) => self.unsynced_since = None,
-            Err(error) => tracing::warn!("{error}; trying again"),
+            Err(error) => tracing::warn!(parent: self.span(), "{error}; trying again"),
         }
     }
 

@@ -55,6 +55,7 @@ pub(crate) fn start(
         appender.len(),
     );
     let (queue, running) = (queue.clone(), running.clone());
+    let span = appender.span().clone();
     let Compaction { snapshot, done } = compaction;
     let done_slot = Arc::new(std::sync::Mutex::new(Some(done)));
     let for_thread = done_slot.clone();
@@ -63,6 +64,7 @@ pub(crate) fn start(
     let spawned = std::thread::Builder::new()
         .name("ovsdb-compact".to_owned())
         .spawn(move || {
+            let _span = span.entered();
             let Some(done) = for_thread.lock().ok().and_then(|mut slot| slot.take()) else {
                 return;
             };

@@ -107,6 +107,9 @@ pub struct RunFlags {
     /// What is logged: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// How lines of the log look: text or json [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
 }
 
 /// Where the three files of TLS are.
@@ -146,6 +149,9 @@ pub struct StatusFlags {
     /// Seconds that every server has for its answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+    /// List all clients, zones, gateways, ports and routes, however many
+    #[arg(long)]
+    pub all: bool,
     /// How to show it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,

@@ -66,7 +66,7 @@ impl Subject {
             index: None,
         };
         if let Err(error) = self.service.set_status(name, &status) {
-            tracing::error!("{name}: cannot be shown in _Server: {error}");
+            tracing::error!(db = name, "{name}: cannot be shown in _Server: {error}");
         }
     }
 
@@ -147,9 +147,9 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     };
     let mut failures = Vec::new();
     for (name, kept) in chosen {
-        tracing::info!("compacting {name} database by user request");
+        tracing::info!(db = name, "compacting {name} database by user request");
         if let Err(error) = kept.compact().await {
-            tracing::warn!("{name}: compaction failed: {error}");
+            tracing::warn!(db = name, "{name}: compaction failed: {error}");
             failures.push(error);
         }
     }

@@ -86,8 +86,17 @@ impl Alone {
     /// called when the new file is there, or cannot be.
     fn compact(&self, done: impl FnOnce(Result<(), Error>) + Send + 'static) {
         let standalone = Arc::clone(&self.standalone);
+        let name = self.database.committed().version.schema().name.to_string();
+        let before = standalone.status().size;
         self.database.compact(Box::new(move |result| {
             standalone.compacted(result.is_ok());
+            if result.is_ok() {
+                let after = standalone.status().size;
+                tracing::info!(
+                    db = name,
+                    "{name}: compacted from {before} to {after} bytes"
+                );
+            }
             done(result);
         }));
     }
@@ -172,20 +181,16 @@ impl Databases {
     pub fn close(&self) {
         for (name, kept) in self.all_alone() {
             if let Err(error) = kept.standalone.close() {
-                tracing::error!("{name}: closing the file failed: {error}");
+                tracing::error!(db = name, "{name}: closing the file failed: {error}");
             }
         }
     }
 }
 
 fn compact_by_schedule(name: String, kept: &Alone) {
-    let before = kept.standalone.status().size;
-    let standalone = Arc::clone(&kept.standalone);
-    kept.compact(move |result| match result {
-        Ok(()) => {
-            let after = standalone.status().size;
-            tracing::info!("{name}: compacted from {before} to {after} bytes");
+    kept.compact(move |result| {
+        if let Err(error) = result {
+            tracing::warn!(db = name, "{name}: compaction failed: {error}");
         }
-        Err(error) => tracing::warn!("{name}: compaction failed: {error}"),
     });
 }

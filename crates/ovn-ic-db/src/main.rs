@@ -109,7 +109,7 @@ fn run(flags: &RunFlags) -> ExitCode {
             }
         },
     };
-    let logging = match Logging::start(settings.log_level, true) {
+    let logging = match Logging::start(settings.log_level, settings.log_shape, true) {
         Ok(logging) => logging,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
     };

@@ -9,9 +9,15 @@ use ovsdb_server::cluster_control::Members;
 use ovsdb_server::report::{FileReport, ProcessReport, Reporter, Surroundings};
 
 use crate::databases::{Databases, Kept};
+use crate::logging::SideLog;
 
 /// Tells what surrounds the databases. `version` is the program's name and version.
-pub fn reporter(version: &str, databases: Arc<Databases>, members: Arc<Members>) -> Reporter {
+pub fn reporter(
+    version: &str,
+    databases: Arc<Databases>,
+    members: Arc<Members>,
+    log: SideLog,
+) -> Reporter {
     let program = version.to_owned();
     let started = Instant::now();
     Box::new(move |name| Surroundings {
@@ -21,6 +27,7 @@ pub fn reporter(version: &str, databases: Arc<Databases>, members: Arc<Members>)
             uptime: milliseconds(started.elapsed()),
             memory: resident_bytes(Path::new("/proc/self/statm")),
         },
+        problem: log.problem(),
         file: databases.get(name).and_then(|kept| file(&kept)),
         member: members.get(name).map(|member| member.status()),
     })

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
 use crate::http::{HttpServer, Shown};
-use crate::logging::Logging;
+use crate::logging::{self, Logging};
 use crate::membership::{self, OwnFile};
 use crate::schemas::Side;
 use crate::settings::{ClusterSettings, Settings};
@@ -71,6 +71,8 @@ async fn serve(
     stations: &mut Vec<Station>,
 ) -> anyhow::Result<()> {
     for side in Side::BOTH {
+        // What they say of clients and of control sockets is about this database.
+        let _about = logging::of_database(side).entered();
         let places = places(side, settings, folders, tls)?;
         let manner = Manner {
             version: VERSION.to_owned(),
@@ -169,7 +171,8 @@ async fn serve_alone(
 ) -> anyhow::Result<()> {
     let file = prepare(side, path).await?;
     let path = file.path().to_owned();
-    let database = station.add(file, settings.durability.policy())?;
+    let about = logging::of_database(side);
+    let database = about.in_scope(|| station.add(file, settings.durability.policy()))?;
     if side == Side::Northbound {
         let mut keeper = SwitchKeeper::new(
             Arc::clone(&database),
@@ -199,7 +202,7 @@ async fn look(
     cluster: Option<ClusterSettings>,
 ) -> anyhow::Result<OwnFile> {
     let look = move || membership::look(side, &path, cluster.as_ref());
-    tokio::task::spawn_blocking(look).await?
+    tokio::task::spawn_blocking(move || logging::of_database(side).in_scope(look)).await?
 }
 
 async fn prepare(side: Side, path: PathBuf) -> anyhow::Result<File> {
@@ -207,5 +210,5 @@ async fn prepare(side: Side, path: PathBuf) -> anyhow::Result<File> {
         let found = takeover::look(side, &path)?;
         takeover::prepare(side, Path::new(&path), found)
     };
-    tokio::task::spawn_blocking(prepare).await?
+    tokio::task::spawn_blocking(move || logging::of_database(side).in_scope(prepare)).await?
 }

@@ -16,6 +16,7 @@ use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::service::{Options, Service};
 use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::{Instrument as _, Span};
 
 use crate::control_commands::{self, Subject};
 use crate::databases::{Alone, Kept};
@@ -52,13 +53,16 @@ pub struct Station {
     subject: Arc<Subject>,
     listeners: Vec<Arc<Listener>>,
     control: Option<JoinHandle<()>>,
+    /// What the lines about it are in.
+    span: Span,
     tasks: JoinSet<()>,
     /// Last of all: who sees no pid file may start a server on the same files.
     _pid_file: Option<PidFile>,
 }
 
 impl Station {
-    /// Opens a station: its control socket answers from now on.
+    /// Opens a station: its control socket answers from now on. What is said there, and of clients, is
+    /// in the present [`Span`].
     pub fn open(places: Places, manner: Manner) -> anyhow::Result<Station> {
         let service = Service::new(Options {
             probe_interval: manner.probe_interval,
@@ -75,23 +79,26 @@ impl Station {
             version, log, stop, ..
         } = manner;
         let (databases, members) = (&subject.databases, &subject.members);
-        let reporter = reporter(&version, Arc::clone(databases), Arc::clone(members));
+        let (databases, members) = (Arc::clone(databases), Arc::clone(members));
+        let reporter = reporter(&version, databases, members, log.clone());
         subject.service.set_reporter(reporter);
         let control = places.control.map(|listener| {
             let commands =
                 control_commands::commands(&version, Arc::clone(&subject), log, stop.clone());
-            tokio::spawn(async move {
+            let serving = async move {
                 let name = listener.name().to_owned();
                 let asked = async move { stop.asked().await };
                 if let Err(error) = control::serve(listener, Arc::new(commands), asked).await {
                     tracing::error!("{name}: the control socket is closed: {error}");
                 }
-            })
+            };
+            tokio::spawn(serving.in_current_span())
         });
         Ok(Station {
             subject,
             listeners: places.listeners.into_iter().map(Arc::new).collect(),
             control,
+            span: Span::current(),
             tasks: JoinSet::new(),
             _pid_file: places.pid_file,
         })
@@ -135,10 +142,12 @@ impl Station {
         self.subject.accepts.store(true, Ordering::Release);
         for listener in &self.listeners {
             let service = Arc::clone(&self.subject.service);
-            self.tasks.spawn(service.accept(Arc::clone(listener)));
+            let accepting = service.accept(Arc::clone(listener));
+            self.tasks.spawn(accepting.instrument(self.span.clone()));
         }
         let databases = Arc::clone(&self.subject.databases);
-        self.tasks.spawn(databases.maintain());
+        let maintaining = databases.maintain();
+        self.tasks.spawn(maintaining.instrument(self.span.clone()));
     }
 
     /// Work that ends with the station.
@@ -156,7 +165,7 @@ impl Station {
         self.subject.service.close().await;
         let databases = Arc::clone(&self.subject.databases);
         if let Err(error) = tokio::task::spawn_blocking(move || databases.close()).await {
-            tracing::error!("closing the database files failed: {error}");
+            tracing::error!(parent: &self.span, "closing the database files failed: {error}");
         }
         if let Some(control) = self.control.take() {
             // It ends within its own deadline.

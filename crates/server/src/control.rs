@@ -12,6 +12,7 @@ use ovsdb::message::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::listener::Listener;
 use crate::stream::{Connection, Stream};
@@ -165,7 +166,8 @@ pub async fn serve(
                     tracing::warn!("{peer}: turned away, {MAX_CLIENTS} control connections are open");
                 }
                 Ok(connection) => {
-                    clients.spawn(serve_client(connection, commands.clone(), stopped.clone()));
+                    let client = serve_client(connection, commands.clone(), stopped.clone());
+                    clients.spawn(client.in_current_span());
                 }
                 Err(error) => break Err(error),
             },

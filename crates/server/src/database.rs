@@ -17,6 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::counters::TransactionCounters;
 use crate::ordering::{Done, Ordering, Proposal, Work};
+use crate::report::{Rate, Recent};
 
 /// Who wants to know that there is a new committed version.
 pub type Watcher = Box<dyn Fn() + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct Database {
     /// How many eras have failed: one failure often takes many proposals with it.
     failed_eras: AtomicU64,
     counters: TransactionCounters,
+    /// Commits that change something.
+    changes: Rate,
     itself: Weak<Database>,
 }
 
@@ -119,6 +122,7 @@ impl Database {
             watcher,
             failed_eras: AtomicU64::new(0),
             counters: TransactionCounters::default(),
+            changes: Rate::new(),
             itself: itself.clone(),
         })
     }
@@ -136,6 +140,11 @@ impl Database {
     /// What has become of its transactions.
     pub fn counters(&self) -> &TransactionCounters {
         &self.counters
+    }
+
+    /// How many commits there were of late.
+    pub fn recent_changes(&self) -> Recent {
+        self.changes.recent()
     }
 
     /// Reads the history.
@@ -354,6 +363,7 @@ impl Database {
         // In this order: whoever sees the commit finds it in the history.
         self.history.lock().push(&commit);
         self.committed.store(commit);
+        self.changes.count();
         (self.watcher)();
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_tls::Tls;
 use tokio::net::TcpStream;
+use tracing::Span;
 
 use crate::counters::{ServiceCounters, TurnedAway};
 use crate::stream::{Connection, Stream};
@@ -40,16 +41,19 @@ pub struct Entrance {
     plain: LogLimit,
     /// And about those that are not.
     refused: LogLimit,
+    /// What the lines are in.
+    span: Span,
 }
 
 impl Entrance {
-    /// An entrance with these keys.
+    /// An entrance with these keys. What it has to say is in the present [`Span`].
     pub fn new(tls: Arc<Tls>, plaintext: Plaintext) -> Entrance {
         Entrance {
             tls,
             plaintext,
             plain: LogLimit::new(),
             refused: LogLimit::new(),
+            span: Span::current(),
         }
     }
 
@@ -85,7 +89,7 @@ impl Entrance {
         let first = tokio::time::timeout(FIRST_BYTE, first_byte(&socket)).await;
         match first {
             Err(_) => {
-                say(&self.refused, || {
+                self.say(&self.refused, || {
                     tracing::info!("{peer}: says nothing: connection closed")
                 });
                 Err(Some(TurnedAway::Silent))
@@ -104,7 +108,7 @@ impl Entrance {
                 Ok(Connection { stream, peer })
             }
             Err(error) => {
-                say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
+                self.say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
                 Err(TurnedAway::of(&error))
             }
         }
@@ -113,14 +117,14 @@ impl Entrance {
     fn admit_plain(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         match self.plaintext {
             Plaintext::Allow => {
-                say(&self.plain, || {
+                self.say(&self.plain, || {
                     tracing::info!("{peer}: connects without TLS")
                 });
                 let stream = Stream::Tcp(socket);
                 Ok(Connection { stream, peer })
             }
             Plaintext::Refuse => {
-                say(&self.refused, || {
+                self.say(&self.refused, || {
                     tracing::warn!(
                         "{peer}: refused: it connects without TLS, which is not allowed"
                     );
@@ -129,15 +133,16 @@ impl Entrance {
             }
         }
     }
-}
 
-fn say(limit: &LogLimit, line: impl FnOnce()) {
-    match limit.allow() {
-        None => return,
-        Some(0) => {}
-        Some(more) => tracing::info!("{more} lines about clients were left out here"),
+    fn say(&self, limit: &LogLimit, line: impl FnOnce()) {
+        let _span = self.span.enter();
+        match limit.allow() {
+            None => return,
+            Some(0) => {}
+            Some(more) => tracing::info!("{more} lines about clients were left out here"),
+        }
+        line();
     }
-    line();
 }
 
 async fn first_byte(socket: &TcpStream) -> Option<u8> {

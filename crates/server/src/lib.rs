@@ -28,3 +28,4 @@ pub mod service;
 mod session;
 pub mod standalone;
 pub mod stream;
+mod visits;

@@ -12,6 +12,7 @@ use ovsdb_tls::Coming;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
+use tracing::Span;
 
 use crate::counters::ServiceCounters;
 use crate::database::Database;
@@ -21,10 +22,11 @@ use crate::locks::{LockTable, SessionId};
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::monitors::Groups;
 use crate::ordering::{Ordering, Unbacked};
-use crate::report::{Reporter, Roll};
+use crate::report::{Rate, Reporter, Roll};
 use crate::server_database::{self, Rows, Status};
 use crate::session;
 use crate::stream::Connection;
+use crate::visits::Visits;
 
 /// How long sessions may take to send what they have when the service is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -45,6 +47,8 @@ pub(crate) struct Served {
     pub(crate) groups: Arc<Groups>,
     /// It is the server's own: clients may only read it.
     pub(crate) reserved: bool,
+    /// Transactions that clients ask for.
+    pub(crate) transactions: Rate,
 }
 
 /// Databases that are served together.
@@ -65,13 +69,18 @@ pub struct Service {
     pub(crate) large_input: AtomicUsize,
     /// How many lines bad clients may cause.
     pub(crate) complaints: LogLimit,
+    /// Which of the clients that come and go are told.
+    pub(crate) visits: Visits,
     pub(crate) roll: Arc<Roll>,
     pub(crate) counters: Arc<ServiceCounters>,
+    /// What the lines about clients are in.
+    pub(crate) span: Span,
     pub(crate) reporter: OnceLock<Reporter>,
 }
 
 impl Service {
-    /// A service with `_Server` alone. Must be called inside a tokio runtime.
+    /// A service with `_Server` alone. Must be called inside a tokio runtime. What it has to say is in
+    /// the present [`Span`].
     pub fn new(options: Options) -> Result<Arc<Service>, Error> {
         let server = serve(server_database::empty()?, Box::new(Unbacked), true);
         let service = Service {
@@ -87,8 +96,10 @@ impl Service {
             leaderless: watch::Sender::default(),
             large_input: AtomicUsize::new(0),
             complaints: LogLimit::new(),
+            visits: Visits::default(),
             roll: Arc::default(),
             counters: Arc::default(),
+            span: Span::current(),
             reporter: OnceLock::new(),
         };
         let name = server_database::NAME;
@@ -129,7 +140,7 @@ impl Service {
         drop(databases);
         let name = schema.name.clone();
         if let Err(error) = self.set_status(&name, status) {
-            tracing::error!("{name}: cannot be shown in _Server: {error}");
+            tracing::error!(parent: &self.span, "{name}: cannot be shown in _Server: {error}");
         }
         Some(database)
     }
@@ -138,7 +149,7 @@ impl Service {
     pub fn remove(&self, name: &str) {
         self.databases.write().remove(name);
         if let Err(error) = self.rows.set(&self.server, name, None) {
-            tracing::error!("{name}: cannot be taken out of _Server: {error}");
+            tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
         self.disconnect_all();
     }
@@ -182,7 +193,7 @@ impl Service {
                 (Ok(connection), None) => self.begin(connection),
                 (Err(error), _) => {
                     self.counters.lost_listeners.increment();
-                    tracing::error!("cannot accept clients any more: {error}");
+                    tracing::error!(parent: &self.span, "cannot accept clients any more: {error}");
                     return;
                 }
             }
@@ -238,10 +249,11 @@ impl Service {
 
     /// A database has got another schema: its row in `_Server` shows it, and sessions are told.
     pub fn schema_changed(&self, schema: Arc<Schema>) {
-        let name = schema.name.clone();
+        let (name, version) = (schema.name.clone(), schema.version.clone());
         if let Err(error) = self.rows.set_schema(&self.server, &name, schema) {
-            tracing::error!("{name}: its new schema cannot be shown in _Server: {error}");
+            tracing::error!(parent: &self.span, "{name}: its new schema cannot be shown in _Server: {error}");
         }
+        tracing::info!(parent: &self.span, "{name}: converted to schema {version}");
         self.raise(CONVERSION);
     }
 
@@ -294,6 +306,10 @@ impl Service {
 
     /// Closes every session; clients come back by themselves (`ovsdb-server/reconnect`).
     pub fn disconnect_all(&self) {
+        let count = self.session_count();
+        if count > 0 {
+            tracing::info!(parent: &self.span, "{count} connections are closed for the clients to come back");
+        }
         self.raise(DISCONNECT);
     }
 
@@ -334,5 +350,6 @@ fn serve(version: Version, ordering: Box<dyn Ordering>, reserved: bool) -> Serve
         database,
         groups,
         reserved,
+        transactions: Rate::new(),
     }
 }

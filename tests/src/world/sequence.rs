@@ -81,6 +81,7 @@ pub fn run(interconnect: &mut dyn Interconnect, faults: &mut [Fault<'_>]) -> Res
 
 fn play(world: &mut World<'_>, report: &mut Report, faults: &mut [Fault<'_>]) -> Result<()> {
     checks::registration::run(world, report)?;
+    checks::glance::run(world, report)?;
     checks::routes::run(world, report)?;
     checks::commands::run(world, report)?;
     checks::faults::run(world, report, faults)?;

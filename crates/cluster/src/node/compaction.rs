@@ -75,17 +75,26 @@ impl Inner {
         if self.compaction.running.swap(true, Ordering::AcqRel) {
             return Err("another compaction is under way".to_owned());
         }
+        let before = life.store.status().size;
         let result = compact(life).await;
         self.compaction.running.store(false, Ordering::Release);
         self.compaction.finished(result.is_ok());
-        if result.is_ok() {
+        if let Ok(index) = result {
             *self.compaction.last.lock() = Some(Instant::now());
+            let after = life.store.status().size;
+            tracing::info!(
+                db = self.db(),
+                before,
+                after,
+                "raft: the log is compacted up to entry {index}"
+            );
         }
-        result
+        result.map(drop)
     }
 }
 
-async fn compact(life: &Life) -> Result<(), String> {
+/// Gives the last entry that the new snapshot stands for.
+async fn compact(life: &Life) -> Result<u64, String> {
     let contents = match life.raft.get_snapshot().await {
         Ok(Some(snapshot)) => snapshot.snapshot,
         Ok(None) => return Err("there are no contents".to_owned()),
@@ -94,7 +103,7 @@ async fn compact(life: &Life) -> Result<(), String> {
     let index = contents.meta.index;
     if life.store.snapshot().is_some_and(|s| s.index >= index) {
         // Nothing has happened since the last one.
-        return Ok(());
+        return Ok(index);
     }
     let (sender, receiver) = oneshot::channel();
     let begun = life.store.compact(
@@ -119,7 +128,7 @@ async fn compact(life: &Life) -> Result<(), String> {
     let _ = life.raft.trigger().snapshot().await;
     let purge = purge_through(index, KEPT_ENTRIES);
     let _ = life.raft.trigger().purge_log(purge).await;
-    Ok(())
+    Ok(index)
 }
 
 impl Node {

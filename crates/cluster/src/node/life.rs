@@ -81,6 +81,7 @@ impl Life {
         let machine = StateMachine::new(replica, store.clone(), shared.clone());
         let log = LogStore::new(store.clone());
         let own = store.identity().server_id;
+        // openraft's task stays in the present span, and so do its lines.
         let raft = Raft::new(own, config, Networks(wire), log, machine)
             .await
             .map_err(|error| error.to_string())?;

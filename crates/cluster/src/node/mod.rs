@@ -53,7 +53,7 @@ use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
 use crate::replica::{Place, Replica};
-use crate::wire::stream::{self, Event, LinkId, Local, Peers, SendError};
+use crate::wire::stream::{self, Event, LinkId, Local, LogLimit, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::counters::Counters;
@@ -168,6 +168,8 @@ struct Inner {
     report: Mutex<Report>,
     counters: Arc<Counters>,
     compaction: Compaction,
+    /// How many of its candidacies are told: a member that is alone stands again and again.
+    candidacies: LogLimit,
     /// One change of members at a time.
     changing: tokio::sync::Mutex<()>,
     /// Held by whoever proposes; nothing is proposed while it is held for writing.
@@ -246,6 +248,7 @@ impl Node {
             report: Mutex::new(Report::new(unknown)),
             counters,
             compaction: Compaction::new(),
+            candidacies: LogLimit::with(5, Duration::from_secs(60)),
             changing: tokio::sync::Mutex::default(),
             proposing: tokio::sync::RwLock::default(),
             adding: Mutex::default(),
@@ -393,6 +396,11 @@ impl Inner {
         &self.settings.db
     }
 
+    /// What lines are in that cannot name the database themselves: the file's.
+    fn span(&self) -> tracing::Span {
+        tracing::error_span!("database", db = self.db())
+    }
+
     /// Sends what is sent again, or not needed, where it gets lost.
     fn say(&self, to: ServerId, body: &Body, comment: Option<&str>) {
         if let Err(error) = self.wire.peers.send(to, body, comment) {
@@ -417,7 +425,9 @@ impl Inner {
         let path = self.path.clone();
         let file = file.counted(self.counters.file.clone());
         let known = self.life().is_some();
+        let span = self.span();
         let opening = tokio::task::spawn_blocking(move || {
+            let _span = span.entered();
             let (store, snapshot) = file.start(options)?;
             if let Some(snapshot) = snapshot
                 && !known

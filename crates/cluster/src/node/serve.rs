@@ -78,7 +78,9 @@ async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
             }
         }
         let (fs, path) = (inner.fs.clone(), inner.path.clone());
+        let span = inner.span();
         let opening = tokio::task::spawn_blocking(move || {
+            let _span = span.entered();
             let lock = Lock::acquire(&path)?;
             ClusterFile::open(fs, lock)
         });

@@ -41,7 +41,17 @@ impl Inner {
         }
         self.report.lock().election_started(reason);
         self.counters.elections_by_timeout.increment();
-        tracing::debug!(db = self.db(), "raft: stands for election ({reason})");
+        if let Some(more) = self.candidacies.allow() {
+            let term = life.store.term();
+            let more = match more {
+                0 => String::new(),
+                more => format!("; has stood {more} more times since this was last written"),
+            };
+            tracing::info!(
+                db = self.db(),
+                "raft: stands for election ({reason}) in term {term}{more}"
+            );
+        }
         life.release_lease().await;
         // Refused only when it has stopped.
         let _ = life.raft.trigger().elect(true).await;

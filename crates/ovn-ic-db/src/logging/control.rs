@@ -1,10 +1,12 @@
 //! The log as one control socket sees it: the console and one file.
 
 use ovsdb_server::log_control::{Destination, Level, LogControl, ModuleLevels};
+use ovsdb_server::report::ProblemReport;
 use tracing::level_filters::LevelFilter;
 
 use super::levels::MODULES;
-use super::{Logging, line, lock};
+use super::problem::Problem;
+use super::{Logging, Shape, line, lock};
 use crate::schemas::Side;
 
 /// The console and one side's file.
@@ -17,6 +19,13 @@ pub struct SideLog {
 impl SideLog {
     pub(super) fn new(logging: Logging, side: Option<Side>) -> SideLog {
         SideLog { logging, side }
+    }
+
+    /// The last warning or error about the side's database, whether a file or the console has it
+    /// or not.
+    pub fn problem(&self) -> Option<ProblemReport> {
+        let log = lock(self.logging.sinks.file(self.side));
+        log.problem.as_ref().map(Problem::report)
     }
 }
 
@@ -50,7 +59,11 @@ impl LogControl for SideLog {
     }
 
     fn pattern(&self, _: Destination) -> (String, String) {
-        (line::PATTERN.to_owned(), "none".to_owned())
+        let pattern = match self.logging.sinks.shape {
+            Shape::Text => line::PATTERN,
+            Shape::Json => "JSON",
+        };
+        (pattern.to_owned(), "none".to_owned())
     }
 
     fn reopen(&self) -> Option<std::io::Result<()>> {

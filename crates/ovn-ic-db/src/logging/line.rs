@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 use tracing_subscriber::fmt::format::Writer;
@@ -11,14 +12,48 @@ use crate::schemas::Side;
 
 /// What a line is made of, in the notation of `vlog/list-pattern` (ovs-vswitchd(8)).
 pub(super) const PATTERN: &str = "%D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c|%p|%m";
+/// The longest message of a line, in characters; of longer ones the beginning is written.
+pub(super) const LONGEST: usize = 8000;
 
 /// The event's parts that a line needs.
 #[derive(Default)]
 pub(super) struct Parts {
-    message: String,
-    fields: String,
+    pub(super) message: String,
+    /// The other fields, in their order.
+    pub(super) fields: Vec<(&'static str, Value)>,
+    pub(super) about: About,
+}
+
+/// Which database an event or a span is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct About {
     /// Whose file it goes to; `None` is both.
     pub(super) side: Option<Side>,
+    /// The database's name where it is none of the two.
+    pub(super) other: Option<String>,
+}
+
+impl About {
+    /// The value of the field `db`: a side's short name, or a database's.
+    fn set(&mut self, name: &str) {
+        let named = |side: &Side| name == side.short() || name == side.database();
+        self.side = Side::BOTH.into_iter().find(named);
+        self.other = match self.side {
+            Some(_) => None,
+            None => Some(name.to_owned()),
+        };
+    }
+
+    /// It says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.side.is_none() && self.other.is_none()
+    }
+
+    /// The name as a line has it.
+    pub(super) fn name(&self) -> Option<&str> {
+        let side = self.side.map(Side::short);
+        side.or(self.other.as_deref())
+    }
 }
 
 impl Parts {
@@ -30,18 +65,68 @@ impl Parts {
 
     /// The line, with its end.
     pub(super) fn line(&self, number: u64, module: &str, level: Level) -> String {
-        let mut line = String::with_capacity(128);
-        // Writing into a String fails only where a clock does: the line is worth more.
-        let _ = SystemTime.format_time(&mut Writer::new(&mut line));
-        if let Some(point) = line.find('.') {
-            line.truncate(point + 4);
-            line.push('Z');
-        }
+        self.line_with(number, module, level, "")
+    }
+
+    /// The same for a reader who has both databases' lines: it says whose it is.
+    pub(super) fn named_line(&self, number: u64, module: &str, level: Level) -> String {
+        let end = match self.about.side {
+            Some(side) if !self.message.starts_with(side.database()) => {
+                format!(" db={}", side.short())
+            }
+            _ => String::new(),
+        };
+        self.line_with(number, module, level, &end)
+    }
+
+    fn line_with(&self, number: u64, module: &str, level: Level, end: &str) -> String {
+        let mut line = now();
+        // Strings take all that is written.
         let _ = write!(line, "|{number:05}|{module}|{}|", name(level));
-        push_on_one_line(&mut line, &self.message);
-        push_on_one_line(&mut line, &self.fields);
+        line.push_str(&self.text(LONGEST));
+        line.push_str(end);
         line.push('\n');
         line
+    }
+
+    /// The message and the fields on one line, cut off after so many characters.
+    pub(super) fn text(&self, longest: usize) -> String {
+        let mut text = String::with_capacity(128);
+        let mut push = |part: &str| push_on_one_line(&mut text, part);
+        push(&self.message);
+        if let Some(other) = &self.about.other
+            && !self.message.starts_with(other.as_str())
+        {
+            push(&format!(" db={other}"));
+        }
+        for (name, value) in &self.fields {
+            match value {
+                Value::String(value) => push(&format!(" {name}={value}")),
+                value => push(&format!(" {name}={value}")),
+            }
+        }
+        clip(&mut text, longest);
+        text
+    }
+}
+
+/// The time, in UTC with milliseconds (RFC 3339).
+pub(super) fn now() -> String {
+    let mut time = String::with_capacity(128);
+    // Fails only where a clock does: the line is worth more.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+    if let Some(point) = time.find('.') {
+        time.truncate(point + 4);
+        time.push('Z');
+    }
+    time
+}
+
+/// Cuts a text off after so many characters.
+pub(super) fn clip(text: &mut String, longest: usize) {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
+        text.truncate(end);
+        text.push_str("...");
     }
 }
 
@@ -65,19 +150,50 @@ fn push_on_one_line(line: &mut String, text: &str) {
     }
 }
 
+impl Parts {
+    fn push(&mut self, field: &Field, value: Value) {
+        self.fields.push((field.name(), value));
+    }
+}
+
 impl Visit for Parts {
     fn record_str(&mut self, field: &Field, value: &str) {
-        match (field.name(), value) {
-            ("db", "nb") => self.side = Some(Side::Northbound),
-            ("db", "sb") => self.side = Some(Side::Southbound),
-            _ => self.record_debug(field, &format_args!("{value}")),
+        match field.name() {
+            "db" => self.about.set(value),
+            "message" => value.clone_into(&mut self.message),
+            _ => self.push(field, value.into()),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl Visit for About {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "db" {
+            self.set(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
+        self.record_str(field, &format!("{value:?}"));
     }
 }

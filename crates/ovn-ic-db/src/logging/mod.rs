@@ -1,12 +1,15 @@
 //! The program's log: lines for people on the console and in files.
 //!
 //! The convention for the rest of the program: an event that is about one
-//! database carries the field `db = "nb"` or `db = "sb"` and goes to that
-//! database's file; an event without it goes to all. The console gets all.
+//! database has the field `db`, `"nb"` or `"sb"` or the database's name, or is
+//! in a span ([`of_database`]) that has it, and goes to that database's file; an
+//! event without it goes to all. The console gets all.
 
 mod control;
+mod json_line;
 mod levels;
 mod line;
+mod problem;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -16,16 +19,43 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
 
 pub use control::SideLog;
 use levels::{Levels, MODULES, module_of};
-use line::Parts;
+use line::{About, Parts};
+use problem::Problem;
 
 use crate::schemas::Side;
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// For people, as the replaced server's.
+    #[default]
+    Text,
+    /// For programs: a JSON object each.
+    Json,
+}
+
+impl Shape {
+    /// `text` or `json`.
+    pub fn parse(text: &str) -> Option<Shape> {
+        match text {
+            "text" => Some(Shape::Text),
+            "json" => Some(Shape::Json),
+            _ => None,
+        }
+    }
+}
+
+/// What is looked at even where nobody logs it: problems, and the spans that events are in.
+const ALWAYS: LevelFilter = LevelFilter::WARN;
 
 /// A library that says more than operators want to know.
 const FOREIGN: &str = "openraft";
@@ -35,12 +65,15 @@ struct LogFile {
     path: Option<PathBuf>,
     file: Option<File>,
     levels: Levels,
+    /// The last warning or error, in the file or not.
+    problem: Option<Problem>,
 }
 
 /// The files' places: the first is the northbound's, and, in a process that knows no sides, the
 /// only one.
 struct Sinks {
     console: Mutex<Levels>,
+    shape: Shape,
     files: [(Option<Side>, Mutex<LogFile>); 2],
     lines: AtomicU64,
 }
@@ -63,21 +96,22 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts to log to the console at `level`, for the whole program.
+    /// Starts to log to the console at `level`, in lines of that shape, for the whole program.
     /// `sides`: each database has a file of its own.
     /// An error says that something logs already.
     pub fn start(
         level: LevelFilter,
+        shape: Shape,
         sides: bool,
     ) -> Result<Self, tracing::dispatcher::SetGlobalDefaultError> {
-        let (logging, subscriber) = Self::build(level, level, sides);
+        let (logging, subscriber) = Self::build((level, level), shape, sides);
         tracing::subscriber::set_global_default(subscriber)?;
         Ok(logging)
     }
 
     fn build(
-        console: LevelFilter,
-        files: LevelFilter,
+        (console, files): (LevelFilter, LevelFilter),
+        shape: Shape,
         sides: bool,
     ) -> (Self, impl Subscriber + Send + Sync) {
         let file = |side: Side| {
@@ -85,15 +119,17 @@ impl Logging {
                 path: None,
                 file: None,
                 levels: Levels::all(files),
+                problem: None,
             };
             (sides.then_some(side), Mutex::new(file))
         };
         let sinks = Arc::new(Sinks {
             console: Mutex::new(Levels::all(console)),
+            shape,
             files: Side::BOTH.map(file),
             lines: AtomicU64::new(1),
         });
-        let (filter, highest) = reload::Layer::new(console.max(files));
+        let (filter, highest) = reload::Layer::new(console.max(files).max(ALWAYS));
         let lines = Lines(Arc::clone(&sinks));
         // Only what is said here is meant for operators; of the library, what it cannot go on with.
         let own = filter_fn(|metadata| {
@@ -171,7 +207,7 @@ impl Logging {
             .chain([lock(&self.sinks.console).highest()])
             .max();
         // Fails only at the program's end, when nothing is logged any more.
-        let _ = self.highest.reload(highest.unwrap_or(LevelFilter::OFF));
+        let _ = self.highest.reload(highest.unwrap_or(ALWAYS).max(ALWAYS));
     }
 }
 
@@ -192,31 +228,64 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Makes a line of each event and puts it where it belongs.
 struct Lines(Arc<Sinks>);
 
-impl<S: Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// A span for work on one database: what is logged there, or with it as a parent, is about that one.
+pub fn of_database(side: Side) -> tracing::Span {
+    // Spans of this level are never left out.
+    tracing::error_span!("database", db = side.short())
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut about = About::default();
+        attributes.record(&mut about);
+        if let Some(span) = context.span(id)
+            && !about.is_empty()
+        {
+            span.extensions_mut().insert(about);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let sinks = &*self.0;
         let level = *event.metadata().level();
         let module = module_of(event.metadata());
-        let parts = Parts::of(event);
-        let mut line = None;
-        let mut make = || {
-            let number = sinks.lines.fetch_add(1, Ordering::Relaxed);
-            parts.line(number, MODULES[module], level)
+        let mut parts = Parts::of(event);
+        if parts.about.is_empty()
+            && let Some(mut scope) = context.event_scope(event)
+            && let Some(about) = scope.find_map(|span| span.extensions().get::<About>().cloned())
+        {
+            parts.about = about;
+        }
+        let mut number = None;
+        let mut make = |named: bool| {
+            if sinks.shape == Shape::Json {
+                return parts.json_line(event.metadata().target(), level);
+            }
+            let number = *number.get_or_insert_with(|| sinks.lines.fetch_add(1, Ordering::Relaxed));
+            match named {
+                true => parts.named_line(number, MODULES[module], level),
+                false => parts.line(number, MODULES[module], level),
+            }
         };
         if lock(&sinks.console).admit(module, level) {
-            let line = line.get_or_insert_with(&mut make);
+            let line = make(true);
             // A console that is gone must not stop the server.
             let _ = io::stderr().write_all(line.as_bytes());
         }
+        let mut line = None;
         for (side, log) in &sinks.files {
-            if side.is_some() && parts.side.is_some() && parts.side != *side {
+            let about = parts.about.side;
+            if side.is_some() && about.is_some() && about != *side {
                 continue;
             }
             let mut log = lock(log);
+            if let Some(problem) = Problem::of(&parts, level) {
+                log.problem = Some(problem);
+            }
             if log.levels.admit(module, level)
                 && let Some(file) = &mut log.file
             {
-                let line = line.get_or_insert_with(&mut make);
+                let line = line.get_or_insert_with(|| make(false));
                 // A full disk costs lines; the next one is tried again.
                 let _ = file.write_all(line.as_bytes());
             }
@@ -225,74 +294,4 @@ impl<S: Subscriber> Layer<S> for Lines {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ovsdb_server::log_control::{self, LogControl};
-    use std::fs;
-
-    const NB: Option<Side> = Some(Side::Northbound);
-    const SB: Option<Side> = Some(Side::Southbound);
-
-    #[test]
-    fn each_database_has_its_lines_and_files_can_be_rotated() -> io::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let (nb, sb) = (folder.path().join("nb.log"), folder.path().join("sb.log"));
-        let (logging, subscriber) = Logging::build(LevelFilter::OFF, LevelFilter::INFO, true);
-        tracing::subscriber::with_default(subscriber, || -> io::Result<()> {
-            logging.open(NB, &nb)?;
-            logging.open(SB, &sb)?;
-            tracing::info!(db = "nb", rows = 3, "north");
-            tracing::info!(db = "sb", "south");
-            tracing::warn!("two\nlines");
-            tracing::debug!("hidden");
-            let control = logging.of_side(NB);
-            assert_eq!(log_control::set(&control, "ovn_ic_db:file:dbg"), Ok(()));
-            tracing::debug!("shown");
-            fs::rename(&nb, folder.path().join("nb.log.1"))?;
-            control.reopen().expect("a file")?;
-            tracing::info!("after");
-            logging.close(SB);
-            tracing::info!("only north");
-            Ok(())
-        })?;
-        let old = fs::read_to_string(folder.path().join("nb.log.1"))?;
-        assert!(old.contains("|ovn_ic_db|INFO|north rows=3\n"), "{old}");
-        assert!(old.contains("|WARN|two\\nlines\n"), "{old}");
-        assert!(old.contains("shown") && !old.contains("south") && !old.contains("hidden"));
-        let new = fs::read_to_string(&nb)?;
-        assert_eq!(new.lines().count(), 3, "{new}");
-        let south = fs::read_to_string(&sb)?;
-        assert!(south.contains("south") && !south.contains("north") && !south.contains("shown"));
-        Ok(())
-    }
-
-    #[test]
-    fn without_sides_one_file_has_all() -> io::Result<()> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("all.log");
-        let (logging, subscriber) = Logging::build(LevelFilter::OFF, LevelFilter::INFO, false);
-        assert!(logging.of_side(None).reopen().is_none());
-        tracing::subscriber::with_default(subscriber, || -> io::Result<()> {
-            logging.open(None, &path)?;
-            tracing::info!(db = "nb", "north");
-            tracing::info!(db = "sb", "south");
-            Ok(())
-        })?;
-        let text = fs::read_to_string(&path)?;
-        assert_eq!(text.lines().count(), 3, "{text}");
-        let first = text.lines().next().unwrap_or_default();
-        // 2026-01-31T12:00:00.123Z|00001|ovn_ic_db|INFO|opened log file ...
-        let parts: Vec<&str> = first.splitn(5, '|').collect();
-        assert_eq!((parts[0].len(), parts[1]), (24, "00001"), "{first}");
-        Ok(())
-    }
-
-    #[test]
-    fn a_log_file_that_cannot_be_opened_does_not_matter() {
-        let (logging, subscriber) = Logging::build(LevelFilter::OFF, LevelFilter::INFO, true);
-        let nowhere = Path::new("/proc/no/such/folder/file.log");
-        assert!(logging.open(NB, nowhere).is_err());
-        tracing::subscriber::with_default(subscriber, || tracing::info!("goes on"));
-        assert!(logging.reopen(NB).is_some_and(|result| result.is_err()));
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::logging::Logging;
 use crate::process;
+use crate::settings::Settings;
 use crate::station::{Manner, Places, Station};
 use crate::stop::{Signals, Stop};
 use options::{Options, Request};
@@ -58,7 +59,8 @@ fn prepare(options: &Options) -> anyhow::Result<(Paths, Logging)> {
         detach::leave_session().context("the session cannot be left")?;
     }
     let paths = Paths::complete(options, &|name| std::env::var_os(name))?;
-    let logging = Logging::start(LevelFilter::INFO, false)?;
+    let shape = Settings::log_shape(&|name| std::env::var_os(name))?;
+    let logging = Logging::start(LevelFilter::INFO, shape, false)?;
     let log = logging.of_side(None);
     for spec in &options.verbosity {
         let set = match spec.as_str() {

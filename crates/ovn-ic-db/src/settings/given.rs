@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::logging::Shape;
+
 /// A setting that cannot be used; the program ends with status 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingError {
@@ -180,6 +182,18 @@ pub(super) fn level(given: &Given) -> Result<LevelFilter, SettingError> {
         "trace" => LevelFilter::TRACE,
         _ => return Err(given.refuse("must be off, error, warn, info, debug or trace")),
     })
+}
+
+pub(super) fn log_shape(
+    sources: &Sources<'_>,
+    flag: &Option<String>,
+) -> Result<Shape, SettingError> {
+    match sources.either("--log-format", flag, "OVN_IC_DB_LOG_FORMAT")? {
+        None => Ok(Shape::Text),
+        Some(given) => {
+            Shape::parse(given.value.trim()).ok_or_else(|| given.refuse("must be text or json"))
+        }
+    }
 }
 
 /// One subnet, or one of each family.

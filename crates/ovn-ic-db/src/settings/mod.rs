@@ -15,6 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::command_line::RunFlags;
 use crate::folders::Named;
+use crate::logging::Shape;
 use crate::schemas::Side;
 use crate::transit_switches::Wanted;
 
@@ -26,7 +27,7 @@ pub mod variables;
 
 pub use cluster::ClusterSettings;
 pub use given::SettingError;
-use given::{Environment, Given, Sources, addresses, level};
+use given::{Environment, Given, Sources, addresses, level, log_shape};
 use switches::transit_switches;
 pub use tls::{TlsSettings, enabled as tls_enabled, files as key_files};
 
@@ -81,6 +82,8 @@ pub struct Settings {
     pub http: Option<SocketAddr>,
     /// What is logged at first.
     pub log_level: LevelFilter,
+    /// How its lines look.
+    pub log_shape: Shape,
     /// The transit switches to keep.
     pub transit_switches: Wanted,
     /// How often to look after them when `transit_switches` is a number.
@@ -164,10 +167,16 @@ impl Settings {
             probe_interval: (probe_interval > 0).then(|| Duration::from_secs(probe_interval)),
             http,
             log_level,
+            log_shape: log_shape(&sources, &flags.log_format)?,
             transit_switches: transit_switches(&sources)?,
             transit_switch_interval: Duration::from_secs(switch_interval),
             warnings,
         })
+    }
+
+    /// How lines of the log look, by the variable alone.
+    pub fn log_shape(environment: Environment) -> Result<Shape, SettingError> {
+        log_shape(&Sources { environment }, &None)
     }
 
     /// The run folder, if one is named.
@@ -226,6 +235,7 @@ mod tests {
         assert_eq!(settings.probe_interval, Some(Duration::from_secs(5)));
         assert_eq!(settings.http, None);
         assert_eq!(settings.log_level, LevelFilter::INFO);
+        assert_eq!(settings.log_shape, Shape::Text);
         assert_eq!(settings.folders, Named::default());
         let wanted = one("ts", "169.254.100.0/24", false);
         assert_eq!(settings.transit_switches, wanted);
@@ -338,6 +348,7 @@ mod tests {
             ("OVN_IC_DB_HTTP", "::1:6649"),
             ("OVN_IC_DB_HTTP", "localhost:6649"),
             ("OVN_IC_DB_HTTP", "127.0.0.1:65536"),
+            ("OVN_IC_DB_LOG_FORMAT", "xml"),
             ("OVN_IC_DB_PROBE_INTERVAL", "5s"),
             ("OVN_LEADER_PROBE_INTERVAL", "0"),
             ("TS_NUM", "157"),

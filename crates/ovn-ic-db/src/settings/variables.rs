@@ -42,6 +42,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("OVN_IC_DB_PROBE_INTERVAL", Some("--probe-interval"), "5"),
     variable("OVN_IC_DB_LOG_LEVEL", Some("--log-level"), "info"),
     variable("OVN_IC_DB_HTTP", Some("--http"), "off"),
+    variable("OVN_IC_DB_LOG_FORMAT", Some("--log-format"), "text"),
     variable("OVN_DBDIR", Some("--db-dir"), "/etc/ovn"),
     variable("OVN_RUNDIR", Some("--run-dir"), "/var/run/ovn"),
     variable("OVN_LOGDIR", Some("--log-dir"), "/var/log/ovn"),

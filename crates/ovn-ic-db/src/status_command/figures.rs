@@ -35,6 +35,16 @@ pub fn time(milliseconds: u64) -> String {
     }
 }
 
+/// `0`, `<0.1`, `3.4`, `120`, of thousandths.
+pub fn rate(thousandths: u64) -> String {
+    match thousandths {
+        0 => "0".to_owned(),
+        1..50 => "<0.1".to_owned(),
+        50..9_950 => format!("{:.1}", thousandths as f64 / 1000.0),
+        _ => format!("{:.0}", thousandths as f64 / 1000.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +76,20 @@ mod tests {
             (172_800_000, "2 d"),
         ] {
             assert_eq!(time(milliseconds), text);
+        }
+    }
+
+    #[test]
+    fn rates_have_two_digits_at_least() {
+        for (thousandths, text) in [
+            (0, "0"),
+            (16, "<0.1"),
+            (50, "0.1"),
+            (9_949, "9.9"),
+            (9_950, "10"),
+            (123_456, "123"),
+        ] {
+            assert_eq!(rate(thousandths), text);
         }
     }
 }

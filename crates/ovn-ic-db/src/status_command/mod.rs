@@ -1,8 +1,10 @@
-//! `ovn-ic-db status`: both databases' servers at a glance, asked over their client ports.
+//! `ovn-ic-db status`: both databases' servers and the interconnection at a glance, asked over their
+//! client ports.
 
 mod answer;
 pub mod asking;
 mod figures;
+mod interconnection;
 mod screen;
 mod summary;
 mod table;
@@ -18,7 +20,18 @@ use crate::command_line::{Format, StatusFlags};
 use crate::process;
 use crate::schemas::Side;
 use answer::Answer;
+use interconnection::Interconnection;
 pub use summary::{ServerLine, Summary};
+
+/// What programs get: an array of these.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Part<'a> {
+    Database(DatabaseStatus<'a>),
+    Whole {
+        interconnection: &'a Interconnection,
+    },
+}
 
 /// One database, for programs.
 #[derive(Debug, Serialize)]
@@ -37,24 +50,34 @@ pub fn main(flags: &StatusFlags) -> ExitCode {
         Err(status) => return status,
     };
     let limit = Duration::from_secs(flags.timeout);
-    let answers = match process::block_on(asking::ask_all(&remotes, limit)) {
-        Ok(answers) => answers,
+    let asking = async {
+        let answers = asking::ask_all(&remotes, limit).await;
+        let contents = interconnection::asking::read(&remotes, &answers, limit).await;
+        (answers, contents)
+    };
+    let (answers, [northbound, southbound]) = match process::block_on(asking) {
+        Ok(heard) => heard,
         Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),
     };
+    let interconnection = Interconnection::of(&northbound, &southbound);
     let sides = Side::BOTH.into_iter().zip(&answers);
     let summaries: Vec<Summary> = sides
         .clone()
         .map(|(side, answers)| Summary::of(side.database(), answers))
         .collect();
     let text = match flags.format {
-        Format::Text => screen::screen(&summaries),
+        Format::Text => screen::screen(&summaries, &interconnection, flags.all),
         Format::Json => {
             let statuses = sides.zip(&summaries);
-            let statuses = statuses.map(|((side, answers), summary)| DatabaseStatus {
-                database: side.database(),
-                served: summary.served,
-                answers,
+            let statuses = statuses.map(|((side, answers), summary)| {
+                Part::Database(DatabaseStatus {
+                    database: side.database(),
+                    served: summary.served,
+                    answers,
+                })
             });
+            let interconnection = &interconnection;
+            let statuses = statuses.chain([Part::Whole { interconnection }]);
             match serde_json::to_string_pretty(&statuses.collect::<Vec<_>>()) {
                 Ok(json) => json + "\n",
                 Err(error) => return process::fail(&error.to_string(), ExitCode::FAILURE),

@@ -46,9 +46,9 @@ pub fn harmless(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Appends lines under headings, indented by two spaces, each column as wide as it must be. A column
+/// Appends lines under headings, indented by so many spaces, each column as wide as it must be. A column
 /// without anything is left out.
-pub fn write_table(out: &mut String, headings: &[&str], lines: &[Vec<Cell>]) {
+pub fn write_table(out: &mut String, indent: usize, headings: &[&str], lines: &[Vec<Cell>]) {
     let cell = |line: &Vec<Cell>, column: usize| line.get(column).cloned();
     let is_used = |column: &usize| {
         let mut cells = lines.iter().filter_map(|line| cell(line, *column));
@@ -67,20 +67,21 @@ pub fn write_table(out: &mut String, headings: &[&str], lines: &[Vec<Cell>]) {
             .max()
             .unwrap_or(0)
     };
+    let widths: Vec<usize> = columns.iter().map(|column| width(*column)).collect();
     for line in [&headings].into_iter().chain(lines) {
         let mut text = String::new();
-        for (place, column) in columns.iter().enumerate() {
+        for (place, (column, width)) in columns.iter().zip(&widths).enumerate() {
             let Some(Cell { text: word, style }) = cell(line, *column) else {
                 break;
             };
             let gap = match place + 1 < columns.len() {
-                true => width(*column).saturating_sub(word.chars().count()) + 2,
+                true => width.saturating_sub(word.chars().count()) + 2,
                 false => 0,
             };
             // Strings take all that is written.
             let _ = write!(text, "{style}{word}{style:#}{:gap$}", "");
         }
-        let _ = writeln!(out, "  {}", text.trim_end());
+        let _ = writeln!(out, "{:indent$}{}", "", text.trim_end());
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
             ],
             vec![Cell::plain("b\u{1b}[2J"), Cell::plain("-")],
         ];
-        write_table(&mut out, &["WHERE", "EMPTY", "ROLE"], &lines);
+        write_table(&mut out, 2, &["WHERE", "EMPTY", "ROLE"], &lines);
         let plain = anstream::adapter::strip_str(&out).to_string();
         assert_eq!(plain, "  WHERE    ROLE\n  tcp:a:1  leader\n  b[2J\n");
         assert!(out.contains("\u{1b}[32mleader\u{1b}[0m"), "{out:?}");

@@ -6,6 +6,7 @@ mod copies;
 mod ending;
 mod health;
 mod http;
+mod log;
 mod program;
 mod refusals;
 mod server_command;

@@ -1,11 +1,13 @@
 //! `ovn-ic-db status`, and the method that it asks with, on servers of both kinds.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::process::{Options, Program as Which, Server, Source, free_port};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -61,6 +63,11 @@ fn a_report_says_what_there_is() -> Result<()> {
     assert_eq!(contents["rows"]["Connection"], 0);
     assert_eq!(contents["commits"], 1);
     assert_eq!(said["member"], Value::Null);
+    // One came from `ts-add`, which asks for the schema and reads first.
+    let load = &said["load"];
+    assert_eq!(load["changes"]["minute"], 1, "{load}");
+    assert!(load["transactions"]["minute"].as_u64() > Some(0), "{load}");
+    assert_eq!(said["problem"], Value::Null);
     let size = std::fs::metadata(program.database("nb")?)?.len();
     assert_eq!(said["file"]["size"], json!(size));
     assert_eq!(said["file"]["compacted"], Value::Null);
@@ -96,6 +103,29 @@ fn a_report_says_what_there_is() -> Result<()> {
     Ok(())
 }
 
+/// The last warning stays with its database.
+#[test]
+fn the_last_problem_is_told() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    let mut nonsense = std::os::unix::net::UnixStream::connect(program.socket("nb"))?;
+    nonsense.write_all(b"GET / HTTP/1.1")?;
+    let problem = program.wait("a problem", |program| {
+        let said = report(program, "nb", "OVN_IC_Northbound")?;
+        Ok((!said["problem"].is_null()).then(|| said["problem"].clone()))
+    })?;
+    assert_eq!(problem["level"], "warning");
+    let message = problem["message"].as_str().unwrap_or_default();
+    assert!(message.contains("connection dropped"), "{message}");
+    assert!(problem["age"].as_u64() < Some(60_000), "{problem}");
+    let other = report(&program, "sb", "OVN_IC_Southbound")?;
+    assert_eq!(other["problem"], Value::Null);
+    let shown = text(&status(&[], Some(&program.path("run")))?);
+    let line = format!("  last warning: {message} (unix:");
+    assert_eq!(shown.matches(&line).count(), 1, "{shown}");
+    Ok(())
+}
+
 #[test]
 fn a_client_that_does_not_read_has_a_backlog() -> Result<()> {
     let mut program = Program::new()?;
@@ -125,6 +155,11 @@ fn one_server_of_ours() -> Result<()> {
     assert!(lines.starts_with("OVN_IC_Northbound  schema "), "{lines}");
     assert!(lines.contains("Transit_Switch 1\n"), "{lines}");
     assert!(!lines.contains('\u{1b}'), "{lines}");
+    assert!(lines.contains("  load: "), "{lines}");
+    assert!(!lines.contains("COMPACTED"), "{lines}");
+    program.control("nb", &["ovsdb-server/compact"])?;
+    let compacted = text(&status(&[], Some(&run))?);
+    assert!(compacted.contains("  COMPACTED  "), "{compacted}");
     let [nb, sb] = ["nb", "sb"].map(|side| program.port(side));
     let [nb, sb] = [
         format!("tcp:localhost:{}", nb?),
@@ -183,6 +218,119 @@ fn servers_of_the_other_kind() -> Result<()> {
         "{}",
         text(&shown)
     );
+    Ok(())
+}
+
+/// A zone with a gateway, a port and many routes, over a switch that the northbound has.
+fn furnish(northbound: &mut Client, southbound: &mut Client) -> Result<()> {
+    northbound.transact(
+        "OVN_IC_Northbound",
+        &[json!({"op": "insert", "table": "Transit_Switch", "row": {"name": "ts"}})],
+    )?;
+    let insert = |table: &str, row: Value| json!({"op": "insert", "table": table, "row": row});
+    let zone = json!(["named-uuid", "zone"]);
+    let mut operations = vec![
+        json!({
+            "op": "insert", "table": "Availability_Zone", "row": {"name": "az1"},
+            "uuid-name": "zone"
+        }),
+        json!({
+            "op": "insert", "table": "Encap", "uuid-name": "encap",
+            "row": {"type": "geneve", "ip": "10.0.0.1", "gateway_name": "gw1"}
+        }),
+        insert(
+            "Gateway",
+            json!({
+                "name": "gw1", "hostname": "host1", "availability_zone": zone,
+                "encaps": ["named-uuid", "encap"]
+            }),
+        ),
+        insert(
+            "Datapath_Binding",
+            json!({"transit_switch": "ts", "tunnel_key": 5}),
+        ),
+        insert(
+            "Port_Binding",
+            json!({
+                "logical_port": "ts-lr1", "transit_switch": "ts", "availability_zone": zone,
+                "tunnel_key": 1, "gateway": "gw1", "address": "02:00:00:00:00:01 169.254.100.1/24"
+            }),
+        ),
+    ];
+    operations.extend((0..2000).map(|n| {
+        let route = json!({
+            "transit_switch": "ts", "availability_zone": zone, "origin": "static",
+            "ip_prefix": format!("10.{}.{}.0/24", n / 250, n % 250), "nexthop": "169.254.100.1"
+        });
+        insert("Route", route)
+    }));
+    southbound.transact("OVN_IC_Southbound", &operations)?;
+    Ok(())
+}
+
+const FURNISHED: &str = "
+Interconnection  1 zone, 1 gateway, 1 port, 2000 routes
+  NAME  KIND    TUNNEL KEY  PORTS  ROUTES
+  ts    switch  5           1      2000
+  az1  1 gateway, 1 port, 2000 routes
+    GATEWAY  HOST   TUNNELS
+    gw1      host1  geneve 10.0.0.1
+    PORT    ON  GATEWAY  KEY  ADDRESS
+    ts-lr1  ts  gw1      1    02:00:00:00:00:01 169.254.100.1/24
+    ROUTE        OVER  NEXT HOP       ORIGIN
+    10.0.0.0/24  ts    169.254.100.1  static
+    10.0.1.0/24  ts    169.254.100.1  static
+    10.0.2.0/24  ts    169.254.100.1  static
+    10.0.3.0/24  ts    169.254.100.1  static
+    10.0.4.0/24  ts    169.254.100.1  static
+    and 1995 more routes (--all lists them)
+";
+
+/// With the newest schema of ours, and the oldest one on the reference.
+#[test]
+fn the_interconnection_is_shown_of_every_server() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    furnish(&mut program.client("nb")?, &mut program.client("sb")?)?;
+    let ours = ["nb", "sb"].map(|side| format!("unix:{}", program.socket(side).display()));
+    let reference = |side: &str| {
+        let schema = Source::Schema(format!("{OLD_SCHEMAS}/ovn-ic-{side}.ovsschema").into());
+        Server::start(Which::Reference, &schema, &Options::default())
+    };
+    let servers = [reference("nb")?, reference("sb")?];
+    let [northbound, southbound] = &servers;
+    furnish(&mut northbound.client()?, &mut southbound.client()?)?;
+    let theirs = servers
+        .each_ref()
+        .map(|server| format!("unix:{}", server.socket().display()));
+    for [nb, sb] in [&ours, &theirs] {
+        let servers = ["--nb", nb, "--sb", sb];
+        let shown = text(&status(&servers, None)?);
+        assert!(shown.ends_with(FURNISHED), "{shown}");
+        let all = text(&status(&[&servers[..], &["--all"]].concat(), None)?);
+        assert!(all.contains("\n    10.7.249.0/24  ts "), "the last route");
+        let (code, value) = parsed(&status(&[&servers[..], &["--format=json"]].concat(), None)?)?;
+        assert_eq!(code, Some(0));
+        let seen = &value[2]["interconnection"];
+        assert_eq!(seen["southbound"]["remote"], json!(sb));
+        let routes = seen["zones"][0]["routes"].as_array().context("routes")?;
+        assert_eq!(routes.len(), 2000);
+        assert_eq!(seen["troubles"], json!([]));
+        // Without one of the databases the other one's part is there.
+        let shown = text(&status(&["--nb", "unix:/nowhere/x", "--sb", sb], None)?);
+        assert!(
+            shown.contains("\n  az1  1 gateway, 1 port, 2000 routes\n"),
+            "{shown}"
+        );
+        let line = "  ! which transit switches are wanted is not known: nobody answers for OVN_IC_Northbound\n";
+        assert!(shown.contains(line), "{shown}");
+        let shown = text(&status(&["--nb", nb, "--sb", "unix:/nowhere/x"], None)?);
+        let line = "  ! the zones are not known: nobody answers for OVN_IC_Southbound\n";
+        assert!(
+            shown.contains("\n  ts    switch  ") && shown.contains(line),
+            "{shown}"
+        );
+    }
     Ok(())
 }
 

@@ -94,7 +94,7 @@ impl Clustered {
     /// A log line that others can cause, if there are not too many.
     pub(super) fn remark(&self, text: impl FnOnce() -> String) {
         if self.node.get().is_some_and(|node| node.may_log()) {
-            tracing::warn!("{}: {}", self.name, text());
+            tracing::warn!(db = &*self.name, "{}: {}", self.name, text());
         }
     }
 
@@ -161,7 +161,11 @@ impl Clustered {
             false => self.send_reply(node, to, &own),
         });
         if let Some(Err(error)) = sent {
-            tracing::debug!("{}: no answers to {to}: {error}", self.name);
+            tracing::debug!(
+                db = &*self.name,
+                "{}: no answers to {to}: {error}",
+                self.name
+            );
         }
     }
 
@@ -239,6 +243,7 @@ impl Clustered {
                     Ordered::Lost => (CommandStatus::LostLeadership, 0),
                     Ordered::Wrong(error) => {
                         tracing::warn!(
+                            db = &*replies.name,
                             "{}: a transaction of server {from} cannot be applied: {error}",
                             replies.name
                         );
@@ -259,7 +264,11 @@ impl Clustered {
         if let Some(node) = self.node.get()
             && let Err(error) = self.send_reply(node, to, &reply)
         {
-            tracing::debug!("{}: no execute_command_reply to {to}: {error}", self.name);
+            tracing::debug!(
+                db = &*self.name,
+                "{}: no execute_command_reply to {to}: {error}",
+                self.name
+            );
         }
     }
 }

@@ -141,7 +141,11 @@ impl Clustered {
         let node = Node::start(file, fs, clustered.clone(), settings, connections).await?;
         let node = Arc::new(node);
         if clustered.node.set(node.clone()).is_err() {
-            tracing::error!("{}: a member was started twice", clustered.name);
+            tracing::error!(
+                db = &*clustered.name,
+                "{}: a member was started twice",
+                clustered.name
+            );
         }
         tokio::spawn(ordering::propose_all(clustered.clone(), proposed));
         tokio::spawn(replica::take_places(clustered.clone()));
@@ -209,7 +213,11 @@ impl Clustered {
         let led = place.leading.is_some() || place.leader.is_some();
         self.service.set_leaderless(&self.name, !led);
         if let Err(error) = self.service.set_status(&self.name, &status) {
-            tracing::error!("{}: cannot be shown in _Server: {error}", self.name);
+            tracing::error!(
+                db = &*self.name,
+                "{}: cannot be shown in _Server: {error}",
+                self.name
+            );
         }
     }
 

@@ -121,7 +121,11 @@ impl OldLeader {
             && let Err(error) =
                 clustered.send_request(node, leader, &Body::ExecuteCommandRequest(request))
         {
-            tracing::debug!("{}: no execute_command_request: {error}", clustered.name);
+            tracing::debug!(
+                db = &*clustered.name,
+                "{}: no execute_command_request: {error}",
+                clustered.name
+            );
             self.retry(clustered);
         }
     }
@@ -158,7 +162,7 @@ impl OldLeader {
     /// What the leader says decides nothing, as the next transaction in the log does that. But who
     /// does not take it now may do so later.
     pub(super) fn reply(&self, clustered: &Clustered, reply: &ExecuteCommandReply) {
-        tracing::trace!("{}: {reply:?}", clustered.name);
+        tracing::trace!(db = &*clustered.name, "{}: {reply:?}", clustered.name);
         let refused = !matches!(
             reply.status,
             CommandStatus::Success | CommandStatus::Incomplete | CommandStatus::BadPrerequisite

@@ -96,9 +96,10 @@ impl Member for Clustered {
 
     fn remove(&self, server: Uuid) -> Result<(), Refusal> {
         let node = self.member()?;
+        let name = self.name.clone();
         tokio::spawn(async move {
             if let Err(error) = node.kick(server).await {
-                tracing::warn!("server {server} was not removed: {error}");
+                tracing::warn!(db = &*name, "server {server} was not removed: {error}");
             }
         });
         Ok(())
@@ -110,9 +111,10 @@ impl Member for Clustered {
 
     fn leave(&self) -> Result<(), Refusal> {
         let node = self.member()?;
+        let name = self.name.clone();
         tokio::spawn(async move {
             if let Err(error) = node.leave().await {
-                tracing::warn!("the cluster was not left: {error}");
+                tracing::warn!(db = &*name, "the cluster was not left: {error}");
             }
         });
         Ok(())

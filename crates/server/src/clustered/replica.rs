@@ -84,7 +84,11 @@ impl Replica for Clustered {
             ANSWERS => self.receive_answers(from, &message.data),
             CONVERT => self.receive_wish(from, message.data, held),
             CONVERTED => self.receive_converted(&message.data),
-            other => tracing::debug!("{}: {from} sends {other}, which is not known", self.name),
+            other => tracing::debug!(
+                db = &*self.name,
+                "{}: {from} sends {other}, which is not known",
+                self.name
+            ),
         }
     }
 
@@ -206,7 +210,11 @@ impl Clustered {
                 // It is only set here, and here only once.
                 let _ = self.database.set(database);
             }
-            None => tracing::error!("{}: is served already from another file", self.name),
+            None => tracing::error!(
+                db = &*self.name,
+                "{}: is served already from another file",
+                self.name
+            ),
         }
     }
 }

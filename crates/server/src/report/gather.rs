@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ContentsReport, DatabaseReport, MAX_SESSIONS, Reporter, SessionReport};
+use super::{ContentsReport, DatabaseReport, LoadReport, MAX_SESSIONS, Reporter, SessionReport};
 use crate::locks::SessionId;
 use crate::service::{Served, Service};
 
@@ -42,6 +42,11 @@ impl Service {
             name: name.to_owned(),
             process: surroundings.process,
             contents: served.map(contents),
+            load: served.map(|served| LoadReport {
+                transactions: served.transactions.recent(),
+                changes: served.database.recent_changes(),
+            }),
+            problem: surroundings.problem,
             file: surroundings.file,
             member: surroundings.member,
             sessions: sessions.collect(),

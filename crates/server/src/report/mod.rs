@@ -4,6 +4,7 @@
 //! Times are milliseconds from the moment of asking, sizes are bytes.
 
 mod gather;
+mod rate;
 mod roll;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use ovsdb_cluster::status::MemberStatus;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use rate::Rate;
 pub(crate) use roll::{OnRoll, Roll};
 
 /// The JSON-RPC method. Its parameter is a database's name, its result a [`DatabaseReport`].
@@ -27,6 +29,12 @@ pub struct DatabaseReport {
     pub process: ProcessReport,
     /// What is in it; none before a server has joined its cluster.
     pub contents: Option<ContentsReport>,
+    /// How much it is used.
+    #[serde(default)]
+    pub load: Option<LoadReport>,
+    /// The last warning or error that the log has about it, if there was one.
+    #[serde(default)]
+    pub problem: Option<ProblemReport>,
     /// The file that keeps it, if one does.
     pub file: Option<FileReport>,
     /// This server as a member of a cluster, if it is clustered.
@@ -61,6 +69,35 @@ pub struct ContentsReport {
     pub rows: BTreeMap<String, u64>,
     /// How many transactions have changed something; it only grows while the server runs.
     pub commits: u64,
+}
+
+/// How much a database is used on a server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadReport {
+    /// Transactions that this server's clients asked for, those that only read or failed, too.
+    pub transactions: Recent,
+    /// Transactions that changed something, whoever asked for them at whichever server.
+    pub changes: Recent,
+}
+
+/// How often something has happened of late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// In the last ten seconds.
+    pub ten_seconds: u64,
+    /// In the last minute.
+    pub minute: u64,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemReport {
+    /// `warning` or `error`.
+    pub level: String,
+    /// What it says, its beginning if that is long.
+    pub message: String,
+    /// How long ago it was written.
+    pub age: u64,
 }
 
 /// A database's file.
@@ -100,6 +137,8 @@ pub struct SessionReport {
 pub struct Surroundings {
     /// The process.
     pub process: ProcessReport,
+    /// The database's last problem.
+    pub problem: Option<ProblemReport>,
     /// The database's file.
     pub file: Option<FileReport>,
     /// The database's member of a cluster.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -71,6 +71,11 @@ impl Roll {
 }
 
 impl OnRoll {
+    /// How long the session has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.card.since.elapsed()
+    }
+
     /// So many bytes wait to be sent.
     pub(crate) fn set_backlog(&self, bytes: usize) {
         self.card.backlog.store(bytes, Ordering::Relaxed);

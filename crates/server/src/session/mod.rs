@@ -101,6 +101,10 @@ struct Session {
     end_of_input: bool,
     /// What was wrong with the client's last message; what came before is still answered.
     failure: Option<String>,
+    /// The client has said something.
+    has_spoken: bool,
+    /// The log has a line on its coming.
+    told: bool,
     owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
 }
 
@@ -137,6 +141,8 @@ pub(crate) async fn run(
         ending: false,
         end_of_input: false,
         failure: None,
+        has_spoken: false,
+        told: false,
         owns_lock: Arc::new(move |name| owner.locks.lock().owns(id, name)),
         service,
     };
@@ -147,8 +153,9 @@ pub(crate) async fn run(
     };
     let ending = session.serve().await;
     session.service.counters.session_ends.count(ending.kind());
-    if let Ending::Because(_, why) = ending {
-        session.complain(&why);
+    match ending {
+        Ending::Because(_, why) => session.complain(&why),
+        Ending::Closed(_) => session.bid_farewell(),
     }
     session.count_input(0);
     session.count_backlog(0);
@@ -168,11 +175,40 @@ impl Drop for Place {
 }
 
 impl Session {
+    /// Tells who has come, once it is sure that somebody talks. Those by Unix sockets are this
+    /// machine's tools and probes, which come all the time.
+    fn greet(&mut self) {
+        self.has_spoken = true;
+        let (peer, span) = (&self.peer, &self.service.span);
+        if self.stream.is_unix() {
+            tracing::debug!(parent: span, "{peer}: connected");
+            return;
+        }
+        match self.service.visits.begin(peer) {
+            None => return,
+            Some(0) => tracing::info!(parent: span, "{peer}: connected"),
+            Some(more) => tracing::info!(
+                parent: span,
+                "{peer}: connected; {more} more from that host were not written here"
+            ),
+        }
+        self.told = true;
+    }
+
+    fn bid_farewell(&self) {
+        if self.told {
+            let (peer, span) = (&self.peer, &self.service.span);
+            let stayed = self.on_roll.age().as_secs_f64();
+            tracing::info!(parent: span, "{peer}: disconnected after {stayed:.1} s");
+        }
+    }
+
     fn complain(&self, why: &str) {
-        let peer = &self.peer;
+        let (peer, span) = (&self.peer, &self.service.span);
         match self.service.complaints.allow() {
-            Some(0) => tracing::warn!("{peer}: connection dropped ({why})"),
+            Some(0) => tracing::warn!(parent: span, "{peer}: connection dropped ({why})"),
             Some(more) => tracing::warn!(
+                parent: span,
                 "{peer}: connection dropped ({why}); {more} more were not written here"
             ),
             None => {}
@@ -376,6 +412,9 @@ impl Session {
         length: usize,
         last: bool,
     ) -> Result<Handled, Ending> {
+        if !self.has_spoken {
+            self.greet();
+        }
         match Message::parse(message) {
             Ok(Message::Request { method, params, id }) => {
                 let request = Request {

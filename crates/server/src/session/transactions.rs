@@ -60,6 +60,7 @@ impl Session {
             if !self.transactions.all_answered() {
                 return Ok(Handled::Later);
             }
+            served.transactions.count();
             let (results, failure) = if walks {
                 tokio::task::block_in_place(|| self.read_only(transaction, &commit.version))
             } else {
@@ -76,6 +77,7 @@ impl Session {
             counters.latency.observe(arrived.elapsed());
             return Ok(Handled::Yes);
         }
+        served.transactions.count();
         let number = self.transactions.begin(request, &served, arrived, true);
         if self.transactions.is_full_of_blocked() {
             let details = format!("a session may have at most {MAX_BLOCKED} waiting transactions");

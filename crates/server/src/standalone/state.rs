@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ovsdb::{Error, Schema};
 use ovsdb_engine::Version;
 use ovsdb_log::LogError;
+use tracing::Span;
 
 use super::line::Line;
 use super::record::{Record, io_error};
@@ -37,6 +38,8 @@ pub(super) enum Replacing {
 /// Everything under the keeper's mutex.
 pub(super) struct State {
     pub(super) line: Line,
+    /// What its lines in the log are in.
+    pub(super) span: Span,
     /// Some thread is telling outcomes; the others leave it to that one.
     pub(super) telling: bool,
     /// Outcomes to tell outside of the line.
@@ -73,6 +76,7 @@ impl State {
     pub(super) fn new(schema: Arc<Schema>) -> State {
         State {
             line: Line::default(),
+            span: Span::current(),
             telling: false,
             told: Vec::new(),
             overflow: VecDeque::new(),
@@ -151,6 +155,7 @@ impl State {
         let records = std::mem::take(&mut self.retrying);
         match result {
             Ok(()) => tracing::info!(
+                parent: &self.span,
                 "{} transactions that were acknowledged earlier are in the file now",
                 records.len()
             ),

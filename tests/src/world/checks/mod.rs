@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod departure;
 pub mod faults;
+pub mod glance;
 pub mod registration;
 pub mod reset;
 pub mod routes;

@@ -2,7 +2,7 @@
 
 use ovsdb::Uuid;
 use ovsdb_cluster::address::{Address, Host};
-use ovsdb_cluster::status::{MemberStatus, Standing};
+use ovsdb_cluster::status::{MemberStatus, Role, Standing};
 
 use super::super::answer::{Answer, Outcome};
 
@@ -51,6 +51,28 @@ pub fn knows_leader(answer: &Answer) -> bool {
         Outcome::Server(row) => row.connected,
         Outcome::Error(_) => false,
     }
+}
+
+/// The places of those that have answered: who leads or is alone first, then those that know a
+/// leader, as their contents are newer than the others'.
+pub fn by_usefulness(answers: &[Answer]) -> Vec<usize> {
+    let rank = |answer: &Answer| {
+        let leads = match &answer.outcome {
+            Outcome::Report(report) => report
+                .member
+                .as_ref()
+                .is_none_or(|m| m.role == Role::Leader),
+            Outcome::Server(row) => row.leader,
+            Outcome::Error(_) => return None,
+        };
+        Some((!knows_leader(answer), !leads))
+    };
+    let ranked = answers.iter().enumerate();
+    let mut ranked: Vec<_> = ranked
+        .filter_map(|(place, answer)| Some((rank(answer)?, place)))
+        .collect();
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, place)| place).collect()
 }
 
 /// Whether two addresses, of clients or of members, are of one host.

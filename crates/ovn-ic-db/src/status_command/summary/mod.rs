@@ -1,6 +1,7 @@
 //! One database, by all that its servers have said.
 
 mod facts;
+mod load;
 #[cfg(test)]
 mod tests;
 
@@ -8,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ovsdb::Uuid;
 use ovsdb_cluster::status::{MemberStatus, Role, ServerStatus, Standing, short_id};
-use ovsdb_server::report::{DatabaseReport, SessionReport};
+use ovsdb_server::report::{DatabaseReport, ProblemReport, SessionReport};
 
 use super::answer::{Answer, Outcome, ServerRow};
+pub use facts::by_usefulness;
 use facts::{knows_leader, leader_of, member_of, newest_committed, same_host, serves_alone};
+pub use load::{Load, Rates};
 
 /// A database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub struct Summary {
     pub schema_version: Option<String>,
     /// How many rows each table has.
     pub rows: BTreeMap<String, u64>,
+    /// How much it is used, as far as its servers say.
+    pub load: Option<Load>,
+    /// The last problem of each server.
+    pub problems: Vec<(String, ProblemReport)>,
     /// Servers: those that were asked, in that order, and then other members.
     pub servers: Vec<ServerLine>,
     /// Clients, with the server that they are connected with.
@@ -63,6 +70,8 @@ pub struct ServerLine {
     pub clients: Option<u64>,
     /// Its file's size.
     pub file: Option<u64>,
+    /// How long ago its file was compacted, in milliseconds; none: not since its start.
+    pub compacted: Option<u64>,
     /// Its process's memory, in bytes.
     pub memory: Option<u64>,
     /// Its program.
@@ -114,6 +123,10 @@ impl Summary {
             self.clients.push((remote.to_owned(), session.clone()));
         }
         self.other_clients += report.sessions_left_out;
+        self.load = self.load.unwrap_or_default().and(report).or(self.load);
+        let problem = report.problem.clone();
+        self.problems
+            .extend(problem.map(|problem| (remote.to_owned(), problem)));
         if let Some(contents) = &report.contents {
             self.see_contents(Some(&contents.schema_version), &contents.rows);
         }
@@ -124,6 +137,7 @@ impl Summary {
             well: true,
             clients: Some(sessions.saturating_add(report.sessions_left_out)),
             file: report.file.as_ref().map(|file| file.size),
+            compacted: report.file.as_ref().and_then(|file| file.compacted),
             memory: report.process.memory,
             program: report.process.program.clone(),
             ..ServerLine::default()

@@ -1,5 +1,5 @@
 use ovsdb_cluster::status::{LogStatus, Phase};
-use ovsdb_server::report::{ContentsReport, FileReport, ProcessReport};
+use ovsdb_server::report::{ContentsReport, FileReport, LoadReport, ProcessReport, Recent};
 
 use super::*;
 
@@ -22,6 +22,8 @@ fn report(rows: u64) -> DatabaseReport {
             rows: BTreeMap::from([("T".to_owned(), rows)]),
             commits: 4,
         }),
+        load: None,
+        problem: None,
         file: Some(FileReport {
             path: "/f".to_owned(),
             size: 70,
@@ -241,4 +243,54 @@ fn a_file_that_fails_is_told() {
             "tcp:10.0.0.1:6645: 3 acknowledged transactions are not in the file yet"
         ]
     );
+}
+
+#[test]
+fn the_load_of_all_servers_is_one() {
+    let loaded = |n: u8, transactions: u64| {
+        let mut report = report(1);
+        report.member = Some(member(n, 1));
+        report.process.uptime = 3_600_000;
+        let recent = |count: u64| Recent {
+            ten_seconds: count,
+            minute: 6 * count,
+        };
+        report.load = Some(LoadReport {
+            transactions: recent(transactions),
+            changes: recent(5),
+        });
+        report.problem = Some(ProblemReport {
+            level: "warning".to_owned(),
+            message: "m".to_owned(),
+            age: 9,
+        });
+        answer(n, Outcome::Report(Box::new(report)))
+    };
+    // One is older than this program, and says nothing of it.
+    let summary = Summary::of("D", &[loaded(1, 30), clustered(2, 1), loaded(3, 10)]);
+    let steady = |rate: u64| Rates {
+        ten_seconds: rate,
+        minute: rate,
+    };
+    let expected = Load {
+        transactions: steady(4_000),
+        changes: steady(500),
+    };
+    assert_eq!(summary.load, Some(expected));
+    let at: Vec<&str> = summary.problems.iter().map(|(at, _)| at.as_str()).collect();
+    assert_eq!(at, ["tcp:10.0.0.1:6645", "tcp:10.0.0.3:6645"]);
+    assert_eq!(Summary::of("D", &[clustered(2, 1)]).load, None);
+}
+
+#[test]
+fn leaders_are_asked_first() {
+    let mut lost = member(2, 10);
+    lost.leader = None;
+    let lost = DatabaseReport {
+        member: Some(lost),
+        ..report(1)
+    };
+    let lost = answer(2, Outcome::Report(Box::new(lost)));
+    let answers = [gone(1), lost, row(3, false), clustered(1, 10)];
+    assert_eq!(by_usefulness(&answers), [3, 2, 1]);
 }
