@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod container;
 pub mod differential;
 pub mod keys;
+pub mod kubernetes;
 pub mod process;
 pub mod witness;
 pub mod world;

@@ -32,6 +32,8 @@ pub struct Options {
     pub wiring: Wiring,
     /// They talk by TLS (`ssl:` addresses), with keys of `ovs-pki`.
     pub tls: bool,
+    /// More variables of each node of ours, by its number.
+    pub variables: Vec<Vec<(String, String)>>,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             spare: 0,
             wiring,
             tls: false,
+            variables: Vec::new(),
         }
     }
 }
@@ -96,7 +99,13 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
         let nodes = (0..all).map(|number| {
             let place = folder.path().join(number.to_string());
-            Node::new(number, place, network.at_node(number))
+            let variables = options.variables.get(number).cloned();
+            Node::new(
+                number,
+                place,
+                network.at_node(number),
+                variables.unwrap_or_default(),
+            )
         });
         let keys = folder.path().join("tls");
         if options.tls {

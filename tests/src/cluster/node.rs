@@ -67,17 +67,24 @@ pub struct Node {
     pub(super) folder: PathBuf,
     /// What its programs' command lines begin with.
     pub(super) at: Vec<OsString>,
+    /// More variables of ours.
+    pub(super) variables: Vec<(String, String)>,
     daemons: Vec<Daemon>,
     frozen: bool,
 }
 
 impl Node {
     /// A node without files whose folder is made; `at` begins the command lines
-    /// of its programs.
+    /// of its programs; ours gets these variables, too.
     ///
     /// # Errors
     /// If the folders cannot be made.
-    pub fn new(number: usize, folder: PathBuf, at: Vec<OsString>) -> Result<Self> {
+    pub fn new(
+        number: usize,
+        folder: PathBuf,
+        at: Vec<OsString>,
+        variables: Vec<(String, String)>,
+    ) -> Result<Self> {
         for part in ["etc", "run", "log"] {
             fs::create_dir_all(folder.join(part))?;
         }
@@ -86,6 +93,7 @@ impl Node {
             kind: Kind::Reference,
             folder,
             at,
+            variables,
             daemons: Vec::new(),
             frozen: false,
         })

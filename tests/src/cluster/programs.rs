@@ -113,6 +113,8 @@ impl Node {
             // No transit switch but those that the tests make.
             ("TS_NAME".into(), "".into()),
         ];
+        let variables = self.variables.iter().cloned();
+        environment.extend(variables.map(|(name, value)| (name.into(), value.into())));
         if let Some(folder) = &site.tls {
             environment.push(("ENABLE_SSL".into(), "true".into()));
             for (name, file) in [

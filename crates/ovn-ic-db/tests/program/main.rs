@@ -5,6 +5,7 @@ mod control;
 mod copies;
 mod ending;
 mod health;
+mod pod_labels;
 mod program;
 mod refusals;
 mod server_command;
