@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::container::containerd::Containerd;
-use ovn_ic_db_tests::container::docker::{PATIENCE, privileged};
+use ovn_ic_db_tests::container::docker::{PATIENCE, docker, privileged};
 use ovn_ic_db_tests::container::{Container, Sandbox};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::ctl::Ctl;
 use ovn_ic_db_tests::world::interconnect::Side;
 
 const HEALTH: [&str; 2] = ["ovn-ic-db", "health"];
+/// The most bytes that the image may have, with a program of a test build, which is larger.
+const LARGEST: u64 = 110_000_000;
 
 /// What operators type, by the guide and by the deployment's own scripts.
 fn check_tools(container: &Container) -> Result<()> {
@@ -103,6 +105,11 @@ fn the_guides_command() -> Result<()> {
         ensure!(labels.contains(&label), "{labels}");
     }
     ensure!(!labels.contains("unknown"), "{labels}");
+
+    let image = &sandbox.images.ours;
+    let size = docker(&["image", "inspect", "--format", "{{.Size}}", image])?;
+    let size: u64 = size.trim().parse()?;
+    ensure!(size < LARGEST, "the image has {size} bytes");
     Ok(())
 }
 
