@@ -12,6 +12,7 @@ pub mod container;
 pub mod differential;
 pub mod http;
 pub mod keys;
+pub mod kubernetes;
 pub mod process;
 pub mod prometheus;
 pub mod witness;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use ovn_ic_db_tests::cluster::{Kind, Node, Options, Plan, Site, Wiring, under_workload};
+use ovn_ic_db_tests::cluster::{
+    Kind, Node, Options, Plan, Site, Variables, Wiring, under_workload,
+};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
 
@@ -31,15 +33,18 @@ fn clock(node: &Node) -> PathBuf {
 }
 
 /// Timers are not faked: their clock does not jump with the wall clock in a real machine, either.
-fn faked(node: &Node, _: &Site) -> Vec<(&'static str, String)> {
+fn faked(node: &Node, _: &Site) -> Vec<(String, String)> {
     let library = library().unwrap_or_default();
-    vec![
+    let variables = [
         ("LD_PRELOAD", library.display().to_string()),
         ("FAKETIME_TIMESTAMP_FILE", clock(node).display().to_string()),
         ("FAKETIME_CACHE_DURATION", "1".to_owned()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
         ("NO_FAKE_STAT", "1".to_owned()),
-    ]
+    ];
+    variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
 }
 
 /// How far the date of a node's last entry is off, in seconds.
@@ -57,7 +62,7 @@ fn offset(node: &Node) -> Result<i64> {
 fn clocks_jump_by_days_and_nobody_notices() -> Result<()> {
     library()?;
     let options = Options {
-        variables: faked,
+        variables: Variables::new(faked),
         ..Options::three(Kind::Ours, Wiring::Loopback)
     };
     under_workload(&options, &Plan::default(), |cluster, workload| {

@@ -7,13 +7,15 @@ use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::cluster::contents::converged;
 use ovn_ic_db_tests::cluster::status::error_in;
-use ovn_ic_db_tests::cluster::{Cluster, Kind, Node, Options, Plan, Site, Wiring, Workload, run};
+use ovn_ic_db_tests::cluster::{
+    Cluster, Kind, Node, Options, Plan, Site, Variables, Wiring, Workload, run,
+};
 use ovn_ic_db_tests::process::{Program, executable};
 use ovn_ic_db_tests::world::interconnect::Side;
 use serde_json::{Value, json};
 
 /// Bare, in brackets, and with white space and all digits.
-fn spelled(node: &Node, site: &Site) -> Vec<(&'static str, String)> {
+fn spelled(node: &Node, site: &Site) -> Vec<(String, String)> {
     let all = site.addresses.iter().map(|address| match node.number() {
         0 => address.to_string(),
         1 => format!("[{address}]"),
@@ -30,7 +32,10 @@ fn spelled(node: &Node, site: &Site) -> Vec<(&'static str, String)> {
     if node.number() > 0 {
         variables.push(("LEADER_IP", all[0].clone()));
     }
+    let variables = variables.into_iter();
     variables
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// What `ovn-ic-db status` says when it is given hosts.
@@ -55,7 +60,7 @@ fn insert(cluster: &Cluster, node: usize, name: &str) -> Result<()> {
 #[test]
 fn three_nodes_on_ipv6_and_the_way_back() -> Result<()> {
     let options = Options {
-        variables: spelled,
+        variables: Variables::new(spelled),
         ..Options::three(Kind::Ours, Wiring::Ipv6)
     };
     run(&options, |cluster| {

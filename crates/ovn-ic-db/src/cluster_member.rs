@@ -56,7 +56,7 @@ impl ClusterMember {
             path,
             cluster: settings.cluster.clone(),
             switches: settings.transit_switches.clone(),
-            switch_interval: settings.transit_switch_interval,
+            switch_interval: settings.leader_probe_interval,
             tls,
             subject,
         }

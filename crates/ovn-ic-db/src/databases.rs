@@ -33,6 +33,18 @@ pub struct Alone {
 }
 
 impl Kept {
+    /// Whether this server leads it, as `_Server` says it.
+    pub fn leads(&self) -> bool {
+        match self {
+            Kept::Alone(_) => true,
+            Kept::Member(member) => {
+                let place = member.place();
+                let place = place.borrow();
+                place.leading.is_some() && place.connected
+            }
+        }
+    }
+
     /// Rewrites the file in its shortest form, and waits until the new one is there.
     pub async fn compact(&self) -> Result<(), String> {
         match self {

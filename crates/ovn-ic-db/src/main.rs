@@ -22,6 +22,7 @@ mod logging;
 mod membership;
 mod own_contents;
 mod pki_command;
+mod pod_labels;
 mod process;
 mod progress;
 mod reporter;

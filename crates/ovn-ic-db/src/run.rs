@@ -18,6 +18,7 @@ use crate::folders::Folders;
 use crate::http::{HttpServer, Shown};
 use crate::logging::{self, Logging};
 use crate::membership::{self, OwnFile};
+use crate::pod_labels::PodLabels;
 use crate::schemas::Side;
 use crate::settings::{ClusterSettings, Settings};
 use crate::station::{Manner, Places, Station};
@@ -43,33 +44,56 @@ pub async fn run(
         tracing::info!("TLS is on: {}", tls.current());
         tokio::spawn(Arc::clone(tls).watch());
     }
-    let mut stations = Vec::new();
+    let mut opened = Opened::default();
     let outcome = tokio::select! {
-        outcome = serve(&settings, &folders, &logging, &stop, &tls, &mut stations) => outcome,
+        outcome = serve(&settings, &folders, &logging, &stop, &tls, &mut opened) => outcome,
         // Whatever is being loaded is given up: nothing has been acknowledged yet.
         () = stop.asked() => Ok(()),
     };
     // After a failure, too: the control sockets go by this.
     stop.ask();
-    for station in stations {
-        station.close().await;
-    }
+    opened.close().await;
     if outcome.is_ok() {
         tracing::info!("stopped");
     }
     outcome
 }
 
+/// What has been opened.
+#[derive(Default)]
+struct Opened {
+    stations: Vec<Station>,
+    labels: Option<PodLabels>,
+}
+
+impl Opened {
+    /// Closes all of it. The databases do not wait for what becomes of the labels.
+    async fn close(self) {
+        let stations = async {
+            for station in self.stations {
+                station.close().await;
+            }
+        };
+        let labels = async {
+            if let Some(labels) = self.labels {
+                labels.withdraw().await;
+            }
+        };
+        tokio::join!(stations, labels);
+    }
+}
+
 /// Opens a station for each side, loads both databases, and lets clients in. Ends only with an
-/// error; what has been opened is in `stations`.
+/// error.
 async fn serve(
     settings: &Settings,
     folders: &Folders,
     logging: &Logging,
     stop: &Stop,
     tls: &Option<Arc<Tls>>,
-    stations: &mut Vec<Station>,
+    opened: &mut Opened,
 ) -> anyhow::Result<()> {
+    let Opened { stations, labels } = opened;
     for side in Side::BOTH {
         // What they say of clients and of control sockets is about this database.
         let _about = logging::of_database(side).entered();
@@ -92,6 +116,11 @@ async fn serve(
             tls: tls.clone(),
         };
         http.spawn(HttpServer::open(address)?.serve(Arc::new(shown)));
+    }
+    if let (Some(pod), [northbound, southbound]) = (&settings.pod, stations.as_slice()) {
+        let databases = [northbound, southbound].map(|station| &station.subject().databases);
+        let databases = databases.map(Arc::clone);
+        *labels = PodLabels::start(pod, settings.leader_probe_interval, databases);
     }
     load(settings, folders, tls, stations).await?;
     std::future::pending().await
@@ -177,7 +206,7 @@ async fn serve_alone(
         let mut keeper = SwitchKeeper::new(
             Arc::clone(&database),
             settings.transit_switches.clone(),
-            settings.transit_switch_interval,
+            settings.leader_probe_interval,
         );
         keeper.start().await;
         station.spawn(keeper.keep());

@@ -46,7 +46,7 @@ impl Options {
             spare: 0,
             wiring,
             tls: false,
-            variables: |_, _| Vec::new(),
+            variables: Variables::default(),
         }
     }
 }
@@ -100,7 +100,8 @@ impl Cluster {
         let folder = tempfile::Builder::new().prefix("cluster-").tempdir()?;
         let nodes = (0..all).map(|number| {
             let place = folder.path().join(number.to_string());
-            Node::new(number, place, network.at_node(number), options.variables)
+            let variables = options.variables.clone();
+            Node::new(number, place, network.at_node(number), variables)
         });
         let keys = folder.path().join("tls");
         if options.tls {

@@ -2,9 +2,10 @@
 //! may be Debian's today and ours tomorrow.
 
 use std::ffi::OsString;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
@@ -59,8 +60,29 @@ pub struct Site {
     pub tls: Option<PathBuf>,
 }
 
-/// Environment variables of one node, besides those that the deployment sets or in their place.
-pub type Variables = fn(&Node, &Site) -> Vec<(&'static str, String)>;
+/// Environment variables of nodes of ours, besides those that the deployment sets or in their place.
+#[derive(Clone)]
+pub struct Variables(Arc<dyn Fn(&Node, &Site) -> Vec<(String, String)>>);
+
+impl Variables {
+    /// What this says of each node.
+    #[must_use]
+    pub fn new(of: impl Fn(&Node, &Site) -> Vec<(String, String)> + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self::new(|_, _| Vec::new())
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variables").finish_non_exhaustive()
+    }
+}
 
 impl Site {
     /// Where a node of our kind answers HTTP.
@@ -134,8 +156,8 @@ impl Node {
     }
 
     /// The variables that a test gives it.
-    pub(super) fn variables(&self, site: &Site) -> Vec<(&'static str, String)> {
-        (self.variables)(self, site)
+    pub(super) fn variables(&self, site: &Site) -> Vec<(String, String)> {
+        (self.variables.0)(self, site)
     }
 
     /// Where its files, sockets and logs are, in `etc`, `run` and `log`.

@@ -10,8 +10,8 @@ use super::docker::{Container, docker};
 use super::image::{Images, images};
 use super::node::Place;
 
-/// The label of all containers and networks of tests; its value is the process.
-const LABEL: &str = "ovn-ic-db-test";
+/// The label of all containers, networks and volumes of tests; its value is the process.
+pub(super) const LABEL: &str = "ovn-ic-db-test";
 
 /// One test's containers.
 #[derive(Debug)]
@@ -84,6 +84,15 @@ impl Sandbox {
         Ok(format!("{}.{}", network.subnet, number + 11))
     }
 
+    /// The host's own address in the network, which is made with the first [`Sandbox::address`].
+    ///
+    /// # Errors
+    /// If there is none yet.
+    pub fn gateway(&self) -> Result<String> {
+        let network = self.network.as_ref().context("no network yet")?;
+        Ok(format!("{}.1", network.subnet))
+    }
+
     /// The network's name; it is made with the first [`Sandbox::address`].
     ///
     /// # Errors
@@ -138,10 +147,11 @@ impl Drop for Sandbox {
     }
 }
 
-/// Removes the containers and networks of some processes.
+/// Removes the containers, networks and volumes of some processes.
 fn sweep(of: impl Fn(&str) -> bool) {
     let filter = format!("label={LABEL}");
     let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}}");
+    let by_name = format.replace("ID", "Name");
     for (list, remove) in [
         (
             &["ps", "--all", "--filter", &filter, "--format", &format][..],
@@ -150,6 +160,10 @@ fn sweep(of: impl Fn(&str) -> bool) {
         (
             &["network", "ls", "--filter", &filter, "--format", &format],
             &["network", "rm"],
+        ),
+        (
+            &["volume", "ls", "--filter", &filter, "--format", &by_name],
+            &["volume", "rm"],
         ),
     ] {
         let listed = docker(list).unwrap_or_default();

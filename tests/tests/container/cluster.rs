@@ -1,14 +1,11 @@
 //! Three nodes with addresses of their own, by the variables of both generations of the guide.
 
 use anyhow::{Result, ensure};
-use ovn_ic_db_tests::container::docker::{PATIENCE, privileged};
+use ovn_ic_db_tests::container::Nodes;
+use ovn_ic_db_tests::container::docker::PATIENCE;
 use ovn_ic_db_tests::container::writers::{Writers, names};
-use ovn_ic_db_tests::container::{Container, Place, Sandbox};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
-
-/// A node's variables, for its number and all addresses.
-type Variables = fn(usize, &[String]) -> Vec<String>;
 
 /// The older guide's: the others name the first node.
 fn older(number: usize, addresses: &[String]) -> Vec<String> {
@@ -34,81 +31,10 @@ fn newer(number: usize, addresses: &[String]) -> Vec<String> {
     ]
 }
 
-/// Three nodes.
-struct Nodes {
-    sandbox: Sandbox,
-    addresses: Vec<String>,
-    places: Vec<Place>,
-    containers: Vec<Container>,
-    variables: Variables,
-}
-
-impl Nodes {
-    fn new(variables: Variables) -> Result<Nodes> {
-        let mut sandbox = Sandbox::new()?;
-        let addresses = (0..3).map(|number| sandbox.address(number));
-        let addresses: Vec<String> = addresses.collect::<Result<_>>()?;
-        let places = (0..3).map(|number| sandbox.place(number));
-        let places = places.collect::<Result<_>>()?;
-        let mut nodes = Nodes {
-            sandbox,
-            addresses,
-            places,
-            containers: Vec::new(),
-            variables,
-        };
-        for number in 0..3 {
-            let image = nodes.sandbox.images.ours.clone();
-            let container = nodes.start(number, &image, "first")?;
-            nodes.containers.push(container);
-        }
-        nodes.wait_until_whole()?;
-        Ok(nodes)
-    }
-
-    fn start(&self, number: usize, image: &str, round: &str) -> Result<Container> {
-        let volumes = self.places[number].volumes();
-        let mut options = vec!["--network", self.sandbox.network()?];
-        options.extend(["--ip", &self.addresses[number]]);
-        options.extend(privileged()?);
-        options.extend(volumes.iter().map(String::as_str));
-        let variables = (self.variables)(number, &self.addresses);
-        for variable in &variables {
-            options.extend(["--env", variable]);
-        }
-        let name = format!("{round}-{number}");
-        let command = [image, "bash", "start-ic-db.sh"];
-        self.sandbox.run(&name, &options, &command)
-    }
-
-    fn wait_until_whole(&self) -> Result<()> {
-        for container in &self.containers {
-            container.wait_for(&["ovn-ic-db", "health"])?;
-            container.wait_for(&["bash", "/kube-ovn/ovn-ic-healthcheck.sh"])?;
-        }
-        for side in Side::BOTH {
-            wait_for("three members everywhere", PATIENCE, || {
-                let whole = self.places.iter().all(|place| {
-                    let status = place.status(side);
-                    status.is_ok_and(|status| status.servers.len() == 3)
-                });
-                Ok(whole.then_some(()))
-            })?;
-        }
-        Ok(())
-    }
-
-    fn remotes(&self) -> String {
-        let all = self.addresses.iter();
-        let all: Vec<String> = all.map(|address| format!("tcp:[{address}]:6645")).collect();
-        all.join(",")
-    }
-}
-
 #[test]
 fn nothing_is_lost_while_nodes_die_are_cut_off_and_are_upgraded() -> Result<()> {
     let mut nodes = Nodes::new(older)?;
-    let writers = Writers::start(&nodes.places, &nodes.remotes())?;
+    let writers = Writers::start(&nodes.places, &nodes.remotes(Side::Northbound))?;
     writers.wait_until_all_write()?;
 
     nodes.containers[0].kill()?;

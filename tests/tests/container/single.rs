@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::container::containerd::Containerd;
-use ovn_ic_db_tests::container::docker::{PATIENCE, privileged};
+use ovn_ic_db_tests::container::docker::{PATIENCE, docker, privileged};
 use ovn_ic_db_tests::container::{Container, Sandbox};
 use ovn_ic_db_tests::http::get;
 use ovn_ic_db_tests::process::wait_for;
@@ -15,6 +15,8 @@ use ovn_ic_db_tests::world::interconnect::Side;
 /// Where the image answers HTTP.
 const HTTP: ([u8; 4], u16) = ([127, 0, 0, 1], 6649);
 const HEALTH: [&str; 2] = ["ovn-ic-db", "health"];
+/// The most bytes that the image may have, with a program of a test build, which is larger.
+const LARGEST: u64 = 110_000_000;
 
 /// What operators type, by the guide and by the deployment's own scripts.
 fn check_tools(container: &Container) -> Result<()> {
@@ -108,6 +110,11 @@ fn the_guides_command() -> Result<()> {
         ensure!(labels.contains(&label), "{labels}");
     }
     ensure!(!labels.contains("unknown"), "{labels}");
+
+    let image = &sandbox.images.ours;
+    let size = docker(&["image", "inspect", "--format", "{{.Size}}", image])?;
+    let size: u64 = size.trim().parse()?;
+    ensure!(size < LARGEST, "the image has {size} bytes");
     Ok(())
 }
 

@@ -57,8 +57,14 @@ impl Shape {
 /// What is looked at even where nobody logs it: problems, and the spans that events are in.
 const ALWAYS: LevelFilter = LevelFilter::WARN;
 
-/// A library that says more than operators want to know.
-const FOREIGN: &str = "openraft";
+/// Libraries that say more than operators want to know, and how much of it is for them: of one what
+/// it cannot go on with; of the others nothing, as who calls them says what became of it.
+const FOREIGN: [(&str, LevelFilter); 4] = [
+    ("openraft", LevelFilter::ERROR),
+    ("kube", LevelFilter::OFF),
+    ("hyper", LevelFilter::OFF),
+    ("tower", LevelFilter::OFF),
+];
 
 /// A log file: without a path there is none, without an open file it is closed for a while.
 struct LogFile {
@@ -131,10 +137,10 @@ impl Logging {
         });
         let (filter, highest) = reload::Layer::new(console.max(files).max(ALWAYS));
         let lines = Lines(Arc::clone(&sinks));
-        // Only what is said here is meant for operators; of the library, what it cannot go on with.
         let own = filter_fn(|metadata| {
-            let foreign = metadata.target().starts_with(FOREIGN);
-            !foreign || *metadata.level() <= Level::ERROR
+            let target = metadata.target();
+            let foreign = FOREIGN.iter().find(|(name, _)| target.starts_with(name));
+            foreign.is_none_or(|(_, most)| metadata.level() <= most)
         });
         let subscriber = Registry::default().with(filter).with(own).with(lines);
         (Logging { sinks, highest }, subscriber)

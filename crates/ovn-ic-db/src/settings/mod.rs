@@ -20,7 +20,10 @@ use crate::schemas::Side;
 use crate::transit_switches::Wanted;
 
 mod cluster;
+#[cfg(test)]
+mod deployed;
 mod given;
+mod pod;
 mod switches;
 mod tls;
 pub mod variables;
@@ -28,6 +31,7 @@ pub mod variables;
 pub use cluster::ClusterSettings;
 pub use given::SettingError;
 use given::{Environment, Given, Sources, addresses, level, log_shape};
+pub use pod::PodSettings;
 use switches::transit_switches;
 pub use tls::{TlsSettings, enabled as tls_enabled, files as key_files};
 
@@ -86,8 +90,10 @@ pub struct Settings {
     pub log_shape: Shape,
     /// The transit switches to keep.
     pub transit_switches: Wanted,
-    /// How often to look after them when `transit_switches` is a number.
-    pub transit_switch_interval: Duration,
+    /// How often to look after them when `transit_switches` is a number, and after the pod's labels.
+    pub leader_probe_interval: Duration,
+    /// The pod whose labels say what this server leads.
+    pub pod: Option<PodSettings>,
     /// Lines to log as warnings on start.
     pub warnings: Vec<String>,
 }
@@ -141,13 +147,14 @@ impl Settings {
                 None => LevelFilter::INFO,
                 Some(given) => level(&given)?,
             };
-        let switch_interval = match sources.variable("OVN_LEADER_PROBE_INTERVAL")? {
+        let leader_probe_interval = match sources.variable("OVN_LEADER_PROBE_INTERVAL")? {
             None => 5,
             Some(given) => match given.number(LONGEST_INTERVAL)? {
                 0 => return Err(given.refuse("must be at least 1 second")),
                 seconds => seconds,
             },
         };
+        let pod = PodSettings::resolve(&sources, &mut warnings)?;
         Ok(Settings {
             nb_port,
             sb_port,
@@ -169,7 +176,8 @@ impl Settings {
             log_level,
             log_shape: log_shape(&sources, &flags.log_format)?,
             transit_switches: transit_switches(&sources)?,
-            transit_switch_interval: Duration::from_secs(switch_interval),
+            leader_probe_interval: Duration::from_secs(leader_probe_interval),
+            pod,
             warnings,
         })
     }
