@@ -120,8 +120,8 @@ fn lost(before: &Value, after: &Value, place: &str) -> Result<()> {
             })
         }
         (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
-            let pairs = before.iter().zip(after).enumerate();
-            pairs.into_iter().try_for_each(|(number, (before, after))| {
+            let mut pairs = before.iter().zip(after).enumerate();
+            pairs.try_for_each(|(number, (before, after))| {
                 lost(before, after, &format!("{place}[{number}]"))
             })
         }

@@ -1,13 +1,14 @@
 //! The manifest's pods, run by Docker as Kubernetes would run them, with an API server that is
 //! played.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{Container as Described, EnvVar, SecurityContext};
 use ovn_ic_db_tests::container::docker::{PATIENCE, docker};
 use ovn_ic_db_tests::container::{Container, Place, Sandbox};
 use ovn_ic_db_tests::kubernetes::{ApiServer, Manifest};
 use ovn_ic_db_tests::process::wait_for;
-use std::net::IpAddr;
 
 /// Where a pod finds its service account.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
