@@ -62,12 +62,15 @@ pub struct Site {
 
 /// Environment variables of nodes of ours, besides those that the deployment sets or in their place.
 #[derive(Clone)]
-pub struct Variables(Arc<dyn Fn(&Node, &Site) -> Vec<(String, String)>>);
+pub struct Variables(Arc<dyn Fn(&Node, &Site) -> Environment>);
+
+/// Names and values.
+type Environment = Vec<(String, String)>;
 
 impl Variables {
     /// What this says of each node.
     #[must_use]
-    pub fn new(of: impl Fn(&Node, &Site) -> Vec<(String, String)> + 'static) -> Self {
+    pub fn new(of: impl Fn(&Node, &Site) -> Environment + 'static) -> Self {
         Self(Arc::new(of))
     }
 }
@@ -156,7 +159,7 @@ impl Node {
     }
 
     /// The variables that a test gives it.
-    pub(super) fn variables(&self, site: &Site) -> Vec<(String, String)> {
+    pub(super) fn variables(&self, site: &Site) -> Environment {
         (self.variables.0)(self, site)
     }
 
