@@ -14,11 +14,13 @@ use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
 use ovsdb_cluster::wire::{Announcement, stream};
 use ovsdb_server::clustered::Clustered;
 use ovsdb_tls::Tls;
+use tracing::Instrument;
 
 use crate::cluster_schema::SchemaKeeper;
 use crate::control_commands::Subject;
 use crate::founding::meeting::{Cluster, Meeting, Verdict};
 use crate::founding::{Decision, Past, Report, Seeker, Seeking, Step};
+use crate::logging;
 use crate::membership::{self, Aside, Maker, OwnFile};
 use crate::own_contents::holding;
 use crate::schemas::Side;
@@ -203,7 +205,9 @@ impl ClusterMember {
         if let Some(torn) = file.torn() {
             tracing::warn!(db = self.side.short(), "{}: {torn}", path.display());
         }
-        let member = self.subject.add_member(file, settings, connections).await?;
+        let adding = self.subject.add_member(file, settings, connections);
+        let about = logging::of_database(self.side);
+        let member = adding.instrument(about).await?;
         let cluster = match identity.cluster_id {
             Some(cluster) => format!("cluster {cluster}"),
             None => "a cluster that it is yet to join".to_owned(),

@@ -62,10 +62,11 @@ pub struct Site {
 
 /// Environment variables of nodes of ours, besides those that the deployment sets or in their place.
 #[derive(Clone)]
-pub struct Variables(Arc<dyn Fn(&Node, &Site) -> Environment>);
+pub struct Variables(Arc<OfNode>);
 
 /// Names and values.
 type Environment = Vec<(String, String)>;
+type OfNode = dyn Fn(&Node, &Site) -> Environment;
 
 impl Variables {
     /// What this says of each node.

@@ -38,6 +38,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use self::clock::Clock;
@@ -261,7 +262,8 @@ impl Node {
             settings,
         });
         let store = inner.open(file).await?;
-        let task = tokio::spawn(serve::run(inner.clone(), store, Events { first, events }));
+        let serving = serve::run(inner.clone(), store, Events { first, events });
+        let task = tokio::spawn(serving.in_current_span());
         Ok(Node {
             inner,
             task: Mutex::new(Some(task)),

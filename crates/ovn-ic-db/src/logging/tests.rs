@@ -83,7 +83,7 @@ fn logged(shape: Shape, work: impl FnOnce(&Logging)) -> io::Result<[String; 2]> 
         work(&logging);
         Ok(())
     })?;
-    let [north, south] = files.map(|file| fs::read_to_string(file));
+    let [north, south] = files.map(fs::read_to_string);
     Ok([north?, south?])
 }
 
