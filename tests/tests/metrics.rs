@@ -281,12 +281,12 @@ fn a_cluster_that_loses_a_node() -> Result<()> {
         prometheus.wait_for(&changes, 1.0)?;
         let last = 3 - leader - next;
         cluster.node_mut(last).kill9()?;
+        let words = format!("{NORTHBOUND} is cut off from a majority of its cluster");
         let unready = wait_for("a node that is not ready", PATIENCE, || {
             let answer = get(targets[next], "/readyz")?;
-            Ok((answer.status == 503).then_some(answer))
+            Ok(answer.body.contains(&words).then_some(answer))
         })?;
-        let words = format!("{NORTHBOUND} is cut off from a majority of its cluster");
-        ensure!(unready.body.contains(&words), "{}", unready.body);
+        ensure!(unready.status == 503, "{unready:?}");
         let alive = get(targets[next], "/healthz")?;
         ensure!(alive.status == 200, "{alive:?}");
         is("ovn_ic_db_ready", &leads, 0.0)?;
