@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::network::{Networks, Wire};
 use super::snapshots::Installing;
+use crate::contents::Contents;
 use crate::entry::{ServerId, Servers};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{SnapshotMeta, Store};
@@ -52,10 +53,12 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// Begins on a file that starts from this snapshot, which the replica has.
+    /// Begins on a file that starts from this snapshot, which the replica has. Where the replica has
+    /// more than the file, the snapshot's contents are `earlier`.
     pub(super) async fn begin(
         store: Arc<Store>,
         snapshot: &SnapshotMeta,
+        earlier: Option<Arc<Contents>>,
         replica: Arc<dyn Replica>,
         wire: Arc<Wire>,
     ) -> Result<Life, String> {
@@ -78,7 +81,7 @@ impl Life {
         };
         let config = Arc::new(config.validate().map_err(|error| error.to_string())?);
         let shared = Arc::new(Shared::new(snapshot));
-        let machine = StateMachine::new(replica, store.clone(), shared.clone());
+        let machine = StateMachine::new(replica, store.clone(), shared.clone(), earlier);
         let log = LogStore::new(store.clone());
         let own = store.identity().server_id;
         // openraft's task stays in the present span, and so do its lines.

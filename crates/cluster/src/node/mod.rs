@@ -261,8 +261,8 @@ impl Node {
             stop: CancellationToken::new(),
             settings,
         });
-        let store = inner.open(file).await?;
-        let serving = serve::run(inner.clone(), store, Events { first, events });
+        let opened = inner.open(file).await?;
+        let serving = serve::run(inner.clone(), opened, Events { first, events });
         let task = tokio::spawn(serving.in_current_span());
         Ok(Node {
             inner,
@@ -422,7 +422,7 @@ impl Inner {
     }
 
     /// Takes the file into use and shows the replica what its log starts from.
-    async fn open(&self, file: ClusterFile) -> Result<Arc<crate::file::Store>, StartError> {
+    async fn open(&self, file: ClusterFile) -> Result<Opened, StartError> {
         let (options, replica) = (self.settings.log, self.replica.clone());
         let path = self.path.clone();
         let file = file.counted(self.counters.file.clone());
@@ -431,20 +431,33 @@ impl Inner {
         let opening = tokio::task::spawn_blocking(move || {
             let _span = span.entered();
             let (store, snapshot) = file.start(options)?;
+            let end = store.ends().1.index;
+            let is_ahead = || replica.version().is_some_and(|(index, _)| index > end);
+            let mut earlier = None;
             if let Some(snapshot) = snapshot
-                && !known
+                && (!known || is_ahead())
             {
                 let contents = Contents::read(snapshot.meta, snapshot.data)
                     .map_err(|error| StartError::Contents { file: path, error })?;
                 replica.install(&contents);
+                earlier = is_ahead().then(|| Arc::new(contents));
             }
-            Ok(Arc::new(store))
+            let store = Arc::new(store);
+            Ok(Opened { store, earlier })
         });
         match opening.await {
             Ok(opened) => opened,
             Err(error) => Err(StartError::Listen(std::io::Error::other(error))),
         }
     }
+}
+
+/// A file in use.
+struct Opened {
+    store: Arc<crate::file::Store>,
+    /// The contents of the file's snapshot, where the replica has applied more than the file has: what was
+    /// committed by others, and could not be written here.
+    earlier: Option<Arc<Contents>>,
 }
 
 /// A number from 0 to 1, for what members must not all do at once.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::life::Life;
 use super::place::Stranger;
 use super::troubles::without_port;
-use super::{Events, Inner, chance};
-use crate::file::{ClusterFile, Store};
+use super::{Events, Inner, Opened, chance};
+use crate::file::ClusterFile;
 use crate::wire::stream::{Closed, Event, Refusal};
 use openraft::async_runtime::WatchReceiver;
 use ovsdb_log::Lock;
@@ -35,10 +35,10 @@ pub(super) enum End {
 }
 
 /// Lives until the server stops.
-pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: Events) {
-    let mut opened = Some(store);
+pub(super) async fn run(inner: Arc<Inner>, opened: Opened, mut events: Events) {
+    let mut opened = Some(opened);
     loop {
-        let Some(store) = opened.take() else {
+        let Some(file) = opened.take() else {
             opened = reopen(&inner, &mut events).await;
             if opened.is_none() {
                 return;
@@ -46,7 +46,7 @@ pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: Events
             inner.report.lock().failure = None;
             continue;
         };
-        match live(&inner, store, &mut events).await {
+        match live(&inner, file, &mut events).await {
             End::Stopped => return,
             End::Left => {
                 tracing::info!(db = inner.db(), "raft: has left the cluster");
@@ -65,7 +65,7 @@ pub(super) async fn run(inner: Arc<Inner>, store: Arc<Store>, mut events: Events
 }
 
 /// Opens the file again when it can be; none if the server stops before.
-async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
+async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Opened> {
     loop {
         let waited = tokio::time::sleep(RETRY);
         tokio::pin!(waited);
@@ -90,7 +90,7 @@ async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
             Err(error) => Err(error.to_string()),
         };
         match reopened {
-            Ok(store) => return Some(store),
+            Ok(opened) => return Some(opened),
             Err(why) => {
                 inner.counters.file_failures.increment();
                 inner.report.lock().failure = Some(why);
@@ -99,7 +99,8 @@ async fn reopen(inner: &Arc<Inner>, events: &mut Events) -> Option<Arc<Store>> {
     }
 }
 
-async fn live(inner: &Arc<Inner>, store: Arc<Store>, events: &mut Events) -> End {
+async fn live(inner: &Arc<Inner>, opened: Opened, events: &mut Events) -> End {
+    let Opened { store, earlier } = opened;
     if store.left() {
         return End::Left;
     }
@@ -114,6 +115,7 @@ async fn live(inner: &Arc<Inner>, store: Arc<Store>, events: &mut Events) -> End
     let begun = Life::begin(
         store.clone(),
         &snapshot,
+        earlier,
         inner.replica.clone(),
         inner.wire.clone(),
     );

@@ -87,6 +87,8 @@ pub struct StateMachine {
     shared: Arc<Shared>,
     /// The snapshot that was asked for last: several members may need it.
     latest: Weak<Contents>,
+    /// The contents of the file's snapshot, as long as the replica is ahead of the file.
+    earlier: Option<Arc<Contents>>,
 }
 
 impl std::fmt::Debug for StateMachine {
@@ -98,13 +100,20 @@ impl std::fmt::Debug for StateMachine {
 }
 
 impl StateMachine {
-    /// The state machine of a file whose snapshot the replica has, or what came after it.
-    pub fn new(replica: Arc<dyn Replica>, store: Arc<Store>, shared: Arc<Shared>) -> StateMachine {
+    /// The state machine of a file whose snapshot the replica has, or what came after it. If the
+    /// replica has more than the whole file, `earlier` has the snapshot's contents.
+    pub fn new(
+        replica: Arc<dyn Replica>,
+        store: Arc<Store>,
+        shared: Arc<Shared>,
+        earlier: Option<Arc<Contents>>,
+    ) -> StateMachine {
         StateMachine {
             replica,
             store,
             shared,
             latest: Weak::new(),
+            earlier,
         }
     }
 
@@ -159,8 +168,12 @@ impl StateMachine {
             }
         } else {
             // The file was opened anew, and its log has not come to where the replica is yet.
-            self.store.snapshot_meta(index, version.id())?
+            match self.store.snapshot_meta(index, version.id()) {
+                Some(meta) => meta,
+                None => return self.earlier.clone(),
+            }
         };
+        self.earlier = None;
         let contents = Arc::new(Contents::new(meta, version));
         self.latest = Arc::downgrade(&contents);
         Some(contents)
