@@ -1,5 +1,6 @@
 //! Clustered files: records, replay, making files, files in use; against Debian's programs too.
 
+mod ahead;
 mod cluster;
 mod damage;
 mod in_use;
