@@ -64,6 +64,18 @@ pub struct Founding {
     pub behind: Position,
 }
 
+impl Position {
+    /// Behind the log of any cluster that ended before `date`, in milliseconds since the epoch: no log has had an
+    /// entry in each millisecond. For a cluster that is made of a copy, as nothing else tells how far the log
+    /// went of which clients have seen the end.
+    pub fn by_clock(date: u64) -> Position {
+        Position {
+            term: 0,
+            index: date,
+        }
+    }
+}
+
 impl Contents {
     /// A new cluster with one member and the contents of `version`.
     pub fn new_cluster(founding: Founding, version: &Version) -> Result<Contents, CreateError> {

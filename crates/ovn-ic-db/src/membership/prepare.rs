@@ -46,16 +46,16 @@ pub fn found(maker: Maker<'_>, own: OwnFile) -> anyhow::Result<ClusterFile> {
     let (past, fs) = (own.past(), disk());
     let file = match own {
         OwnFile::Missing(lock) => {
-            let contents = maker.new_cluster(&Version::empty(newest), "new database")?;
+            let contents = maker.new_empty_cluster(newest)?;
             ClusterFile::create(fs, lock, &contents)?
         }
         OwnFile::Standalone(file) => {
             let (version, lock) = maker.out_of_standalone(*file, newest)?;
-            let contents = maker.new_cluster(&version, "made of a standalone database")?;
+            let contents = maker.new_cluster_of(&version)?;
             ClusterFile::replace(fs, lock, &contents)?
         }
         OwnFile::Clustered(file) if past == Past::Joining => {
-            let contents = maker.new_cluster(&Version::empty(newest), "new database")?;
+            let contents = maker.new_empty_cluster(newest)?;
             ClusterFile::replace(fs, file.into_lock(), &contents)?
         }
         OwnFile::Clustered(file) => bail!(
@@ -183,18 +183,41 @@ fn disk() -> Arc<dyn FileSystem> {
 }
 
 impl Maker<'_> {
-    fn new_cluster(&self, version: &Version, comment: &str) -> anyhow::Result<Contents> {
-        let timer = u64::try_from(self.cluster.election_timer.as_millis()).unwrap_or(u64::MAX);
+    /// Its log begins at 1: clients that have seen another cluster take it for one that lags behind, and do
+    /// not follow a node that has lost its disk and reaches nobody.
+    fn new_empty_cluster(&self, newest: Arc<Schema>) -> anyhow::Result<Contents> {
+        let version = Version::empty(newest);
+        self.new_cluster(&version, "new database", Position::default())
+    }
+
+    /// Its log begins behind that of the cluster which the database may be a copy of, so that clients of that
+    /// one go on here.
+    fn new_cluster_of(&self, version: &Version) -> anyhow::Result<Contents> {
+        let behind = Position::by_clock(self.date());
+        self.new_cluster(version, "made of a standalone database", behind)
+    }
+
+    fn date(&self) -> u64 {
         let date = self.now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(date.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn new_cluster(
+        &self,
+        version: &Version,
+        comment: &str,
+        behind: Position,
+    ) -> anyhow::Result<Contents> {
+        let timer = u64::try_from(self.cluster.election_timer.as_millis()).unwrap_or(u64::MAX);
         let founding = Founding {
             server_id: Uuid::new_v4(),
             cluster_id: Uuid::new_v4(),
             eid: Uuid::new_v4(),
             local_address: self.cluster.local_address(self.side),
             election_timer: (timer != DEFAULT_ELECTION_TIMER).then_some(timer),
-            date: u64::try_from(date.as_millis()).unwrap_or(u64::MAX),
+            date: self.date(),
             comment: Some(comment.to_owned()),
-            behind: Position::default(),
+            behind,
         };
         Ok(Contents::new_cluster(founding, version)?)
     }

@@ -140,6 +140,8 @@ fn nothing_becomes_a_new_cluster() -> Result<()> {
     let said = file.replayed();
     assert_eq!(said.standing(), Standing::Member);
     assert_eq!(said.header.identity.local_address, "tcp:10.0.0.1:6647");
+    // No client of another cluster goes on with nothing.
+    assert_eq!(said.entries.last().index, 2);
     // Only what is committed counts, and nothing is yet.
     assert_eq!(said.entries.election_timer_at(u64::MAX), Some(2000));
     let cluster = said.header.identity.cluster_id.context("a cluster")?;
@@ -164,9 +166,11 @@ fn a_standalone_database_becomes_a_cluster_and_is_kept() -> Result<()> {
     let kept = "ovn_ic_nb_db.db.backup1.0.0-45589876";
     assert_eq!(node.files()?, ["ovn_ic_nb_db.db", kept]);
     assert_eq!(fs::read(node.folder.path().join(kept))?, before);
-    let Origin::Snapshot(Snapshot { data, .. }) = &file.replayed().header.origin else {
+    let Origin::Snapshot(Snapshot { data, meta }) = &file.replayed().header.origin else {
         anyhow::bail!("no contents");
     };
+    // Behind whatever the database may be a copy of.
+    assert_eq!((meta.term, meta.index), (1, 1_785_060_672_001));
     let document = Document::parse(data.clone())?;
     let schema = Schema::parse(document.root().element(0).context("a schema")?)?;
     let newest = Schema::from_text(SIDE.schema().as_bytes())?;

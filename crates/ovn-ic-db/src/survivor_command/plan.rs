@@ -35,6 +35,8 @@ impl Plan {
         let Some(version) = &file.version else {
             bail!("is of a server that has yet to join a cluster, and holds nothing");
         };
+        let date = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let date = u64::try_from(date.as_millis()).unwrap_or(u64::MAX);
         let (behind, timer, own_address, mut words) = match &file.member {
             Some(member) => (
                 Position {
@@ -46,7 +48,7 @@ impl Plan {
                 of_member(member, version.row_count()),
             ),
             None => (
-                Position::default(),
+                Position::by_clock(date),
                 DEFAULT_ELECTION_TIMER,
                 None,
                 format!("a standalone database of {} rows", version.row_count()),
@@ -58,14 +60,13 @@ impl Plan {
         let local_address = local_address
             .or(own_address)
             .context("a standalone file does not say where a server listens for others: --local-address=tcp:IP:PORT does")?;
-        let date = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let founding = Founding {
             server_id: Uuid::new_v4(),
             cluster_id: Uuid::new_v4(),
             eid: Uuid::new_v4(),
             local_address: local_address.to_owned(),
             election_timer: (timer != DEFAULT_ELECTION_TIMER).then_some(timer),
-            date: u64::try_from(date.as_millis()).unwrap_or(u64::MAX),
+            date,
             comment: Some("made of a survivor's copy".to_owned()),
             behind,
         };
