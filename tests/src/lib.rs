@@ -15,5 +15,6 @@ pub mod keys;
 pub mod kubernetes;
 pub mod process;
 pub mod prometheus;
+pub mod relay;
 pub mod witness;
 pub mod world;

@@ -15,6 +15,8 @@ use crate::progress::Progress;
 
 /// How often it is tried while others write.
 const ATTEMPTS: usize = 20;
+/// Of a transaction whose answer is not known.
+const UNKNOWN: &str = "everything or nothing of it is restored; \"--dry-run\" shows which";
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,19 +113,16 @@ pub async fn restore_one(
         match target.send(limit).await {
             Ok(Answer::Done) => return Ok(said),
             Ok(Answer::Changed) => {}
-            Ok(Answer::Refused(why)) => bail!("{}: {why}", target.leader.remote),
+            Ok(Answer::Refused(why)) => bail!("not restored: {}: {why}", target.leader.remote),
             Err(CallError::Io(_) | CallError::Closed) => unanswered = Some(said),
-            Err(error) => bail!(
-                "{}: {error}; \"--dry-run\" shows whether it was done",
-                target.leader.remote
-            ),
+            Err(error) => bail!("{UNKNOWN}: {}: {error}", target.leader.remote),
         }
         tokio::time::sleep(PAUSE).await;
         let again = target.look_again(remotes, limit).await;
         again.context(match unanswered {
-            Some(_) => "the connection was lost; \"--dry-run\" shows whether it was done",
-            None => "nothing was changed",
+            Some(_) => format!("the connection was lost before the answer: {UNKNOWN}"),
+            None => "not restored".to_owned(),
         })?;
     }
-    bail!("others write all the time; nothing was changed")
+    bail!("not restored, as others write all the time")
 }

@@ -55,7 +55,7 @@ fn restore(flags: &RestoreFlags, remotes: Remotes) -> anyhow::Result<()> {
                             [] => "nothing was changed before".to_owned(),
                             names => format!("{} is restored already", names.join(", ")),
                         };
-                        format!("{}: not restored ({before})", target.database())
+                        format!("{} ({before})", target.database())
                     })?,
             };
             process::print(&said);
