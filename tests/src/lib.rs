@@ -13,6 +13,7 @@ pub mod differential;
 pub mod http;
 pub mod keys;
 pub mod kubernetes;
+pub mod operations;
 pub mod process;
 pub mod prometheus;
 pub mod relay;

@@ -40,6 +40,8 @@ pub fn start(
     options.extend(["--env", "OVN_DBDIR=/etc/ovn"]);
     options.extend(schemas.iter().flat_map(|mount| ["-v", mount]));
     let mut arguments = Vec::new();
+    let variables = cluster.map_or_else(Vec::new, variables);
+    options.extend(variables.iter().flat_map(|one| ["--env", one]));
     match cluster {
         None => options.extend(["--network", "none"]),
         Some((number, addresses)) => {
@@ -67,6 +69,18 @@ pub fn start(
     let mut command = vec![image.as_str(), "bash", "-c", SCRIPT, "old"];
     command.extend(arguments.iter().map(String::as_str));
     sandbox.run(name, &options, &command)
+}
+
+/// What the deployment's own script made its options of; the guide gives it to the container.
+fn variables((number, addresses): (usize, &[String])) -> Vec<String> {
+    let mut variables = vec![
+        format!("LOCAL_IP={}", addresses[number]),
+        format!("NODE_IPS={}", addresses.join(",")),
+    ];
+    if number > 0 {
+        variables.push(format!("LEADER_IP={}", addresses[0]));
+    }
+    variables
 }
 
 /// Waits until a node of it serves both databases.

@@ -69,7 +69,21 @@ impl Sandbox {
     /// # Errors
     /// If they cannot be made.
     pub fn place(&self, number: usize) -> Result<Place> {
-        Place::make(self.folder.path().join(number.to_string()))
+        self.place_named(&number.to_string())
+    }
+
+    /// A node's folders on the host, below the test's folder under this name.
+    ///
+    /// # Errors
+    /// If they cannot be made.
+    pub fn place_named(&self, name: &str) -> Result<Place> {
+        Place::make(self.folder.path().join(name))
+    }
+
+    /// The label by which its containers are found and removed.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{LABEL}={}", std::process::id())
     }
 
     /// The address of a node in the test's network, which is made with the first.
@@ -108,7 +122,7 @@ impl Sandbox {
     /// If it does not start.
     pub fn run(&self, name: &str, options: &[&str], command: &[&str]) -> Result<Container> {
         let name = self.name(name);
-        let label = format!("{LABEL}={}", std::process::id());
+        let label = self.label();
         let fixed = ["run", "--detach", "--name", &name, "--label", &label];
         docker(&[&fixed[..], options, command].concat())?;
         Ok(Container { name })

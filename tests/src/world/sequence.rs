@@ -38,7 +38,9 @@ impl<'a> World<'a> {
     pub fn start(interconnect: &'a mut dyn Interconnect) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("zones-").tempdir()?;
         let zone = |number: u8, path: &Path, server: &dyn Interconnect| {
-            Zone::start(number, &path.join(format!("az{number}")), server)
+            Zone::start(number, &path.join(format!("az{number}")), &|side| {
+                server.remotes(side)
+            })
         };
         let zones = [
             zone(1, folder.path(), interconnect)?,

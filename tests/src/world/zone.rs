@@ -10,7 +10,7 @@ use serde_json::json;
 use super::ctl::Ctl;
 use super::daemon::Daemon;
 use super::database::{Database, Row, entry, text};
-use super::interconnect::{Interconnect, Side, debian_schema, ovsdb_server};
+use super::interconnect::{Side, debian_schema, ovsdb_server};
 use crate::process::require;
 
 /// A zone and everything that runs in it.
@@ -33,14 +33,15 @@ pub struct Zone {
 
 impl Zone {
     /// Starts a zone with its files in `folder`, with a gateway chassis, a
-    /// router with one subnet, and automatic routes on.
+    /// router with one subnet, and automatic routes on. `remotes` are those of the interconnection
+    /// databases, as `--db` takes them.
     ///
     /// # Errors
     /// If a program is missing or does not start.
-    pub fn start(number: u8, folder: &Path, interconnect: &dyn Interconnect) -> Result<Self> {
+    pub fn start(number: u8, folder: &Path, remotes: &dyn Fn(Side) -> String) -> Result<Self> {
         fs::create_dir_all(folder)?;
-        let remote = |stem: &str| format!("unix:{}", folder.join(stem).display());
-        let (nb, sb) = (remote("nb.sock"), remote("sb.sock"));
+        let own = |stem: &str| format!("unix:{}", folder.join(stem).display());
+        let (nb, sb) = (own("nb.sock"), own("sb.sock"));
         let client = |program: &str, package: &str, more: Vec<String>| -> Result<Daemon> {
             let file = |end: &str| folder.join(format!("{program}{end}")).display().to_string();
             let mut arguments = vec![
@@ -59,8 +60,8 @@ impl Zone {
             ))
         };
         let interconnection = vec![
-            format!("--ic-nb-db={}", interconnect.remotes(Side::Northbound)),
-            format!("--ic-sb-db={}", interconnect.remotes(Side::Southbound)),
+            format!("--ic-nb-db={}", remotes(Side::Northbound)),
+            format!("--ic-sb-db={}", remotes(Side::Southbound)),
         ];
         let daemons = vec![
             ovsdb_server(folder, "nb", &debian_schema("ovn-nb.ovsschema")?, None)?,
