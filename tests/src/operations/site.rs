@@ -192,7 +192,7 @@ fn said(output: &Output) -> String {
 /// The headings of all sections in which something is typed.
 ///
 /// # Errors
-/// As [`document::read`].
+/// As `document::read`.
 pub fn headings() -> Result<Vec<String>> {
     let sections = document::read()?.into_iter();
     Ok(sections.map(|section| section.heading).collect())
