@@ -77,6 +77,9 @@ impl Life {
             enable_heartbeat: false,
             enable_elect: false,
             enable_pre_vote: Some(true),
+            // A peer whose file was cut off comes back with less than it has acknowledged, and gets
+            // it again.
+            allow_log_reversion: Some(true),
             ..Config::default()
         };
         let config = Arc::new(config.validate().map_err(|error| error.to_string())?);
