@@ -23,8 +23,9 @@ lint:
 build:
 	$(CARGO) build -p ovn-ic-db
 
-# Documentation tests come first, so that the last line is the runner's summary.
-test: packages lint build
+# Documentation tests come first, so that the last line is the runner's summary. The program is built
+# with the tests of its own package.
+test: packages lint
 	$(CARGO) test --workspace --doc
 	@if command -v cargo-nextest >/dev/null; then \
 		echo "$(CARGO) nextest run --workspace"; \
