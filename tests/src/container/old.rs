@@ -40,7 +40,7 @@ pub fn start(
     options.extend(["--env", "OVN_DBDIR=/etc/ovn"]);
     options.extend(schemas.iter().flat_map(|mount| ["-v", mount]));
     let mut arguments = Vec::new();
-    let variables = cluster.map_or_else(Vec::new, variables);
+    let variables = cluster.map_or_else(Vec::new, |(number, all)| variables(number, all));
     options.extend(variables.iter().flat_map(|one| ["--env", one]));
     match cluster {
         None => options.extend(["--network", "none"]),
@@ -72,7 +72,8 @@ pub fn start(
 }
 
 /// What the deployment's own script made its options of; the guide gives it to the container.
-fn variables((number, addresses): (usize, &[String])) -> Vec<String> {
+#[must_use]
+pub fn variables(number: usize, addresses: &[String]) -> Vec<String> {
     let mut variables = vec![
         format!("LOCAL_IP={}", addresses[number]),
         format!("NODE_IPS={}", addresses.join(",")),

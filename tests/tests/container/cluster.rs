@@ -1,23 +1,11 @@
 //! Three nodes with addresses of their own, by the variables of both generations of the guide.
 
 use anyhow::{Result, ensure};
-use ovn_ic_db_tests::container::Nodes;
 use ovn_ic_db_tests::container::docker::PATIENCE;
 use ovn_ic_db_tests::container::writers::{Writers, names};
+use ovn_ic_db_tests::container::{Nodes, old};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
-
-/// The older guide's: the others name the first node.
-fn older(number: usize, addresses: &[String]) -> Vec<String> {
-    let mut variables = vec![
-        format!("LOCAL_IP={}", addresses[number]),
-        format!("NODE_IPS={}", addresses.join(",")),
-    ];
-    if number > 0 {
-        variables.push(format!("LEADER_IP={}", addresses[0]));
-    }
-    variables
-}
 
 /// Those of the newest installer's pods.
 fn newer(number: usize, addresses: &[String]) -> Vec<String> {
@@ -33,7 +21,7 @@ fn newer(number: usize, addresses: &[String]) -> Vec<String> {
 
 #[test]
 fn nothing_is_lost_while_nodes_die_are_cut_off_and_are_upgraded() -> Result<()> {
-    let mut nodes = Nodes::new(older)?;
+    let mut nodes = Nodes::new(old::variables)?;
     let writers = Writers::start(&nodes.places, &nodes.remotes(Side::Northbound))?;
     writers.wait_until_all_write()?;
 
