@@ -143,7 +143,7 @@ fn places(
     };
     let mut listeners = Listener::open_all(addresses, settings.port(side))?;
     if let (Some(tls), Some(rules)) = (tls, &settings.tls) {
-        let entrance = Arc::new(Entrance::new(Arc::clone(tls), rules.plaintext));
+        let entrance = Arc::new(Entrance::new(Arc::clone(tls).into(), rules.plaintext));
         for listener in &mut listeners {
             listener.set_entrance(Arc::clone(&entrance));
         }

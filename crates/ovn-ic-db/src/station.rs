@@ -12,8 +12,9 @@ use ovsdb_log::SyncPolicy;
 use ovsdb_server::control;
 use ovsdb_server::database::Database;
 use ovsdb_server::listener::Listener;
+use ovsdb_server::origin::{Origin, SessionOptions};
 use ovsdb_server::pid_file::PidFile;
-use ovsdb_server::service::{Options, Service};
+use ovsdb_server::service::Service;
 use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, Span};
@@ -52,6 +53,7 @@ pub struct Manner {
 pub struct Station {
     subject: Arc<Subject>,
     listeners: Vec<Arc<Listener>>,
+    probe_interval: Option<Duration>,
     control: Option<JoinHandle<()>>,
     /// What the lines about it are in.
     span: Span,
@@ -64,10 +66,7 @@ impl Station {
     /// Opens a station: its control socket answers from now on. What is said there, and of clients, is
     /// in the present [`Span`].
     pub fn open(places: Places, manner: Manner) -> anyhow::Result<Station> {
-        let service = Service::new(Options {
-            probe_interval: manner.probe_interval,
-        })
-        .context("_Server cannot be made")?;
+        let service = Service::new().context("_Server cannot be made")?;
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
@@ -76,7 +75,10 @@ impl Station {
             accepts: AtomicBool::new(false),
         });
         let Manner {
-            version, log, stop, ..
+            version,
+            probe_interval,
+            log,
+            stop,
         } = manner;
         let (databases, members) = (&subject.databases, &subject.members);
         let (databases, members) = (Arc::clone(databases), Arc::clone(members));
@@ -97,6 +99,7 @@ impl Station {
         Ok(Station {
             subject,
             listeners: places.listeners.into_iter().map(Arc::new).collect(),
+            probe_interval,
             control,
             span: Span::current(),
             tasks: JoinSet::new(),
@@ -142,7 +145,14 @@ impl Station {
         self.subject.accepts.store(true, Ordering::Release);
         for listener in &self.listeners {
             let service = Arc::clone(&self.subject.service);
-            let accepting = service.accept(Arc::clone(listener));
+            // Unix sockets are not probed.
+            let probe_interval = listener.port().and(self.probe_interval);
+            let options = SessionOptions {
+                probe_interval,
+                ..SessionOptions::default()
+            };
+            let origin = Origin::new(listener.name(), options);
+            let accepting = service.accept(Arc::clone(listener), origin);
             self.tasks.spawn(accepting.instrument(self.span.clone()));
         }
         let databases = Arc::clone(&self.subject.databases);

@@ -1,15 +1,13 @@
 //! Makes the transit switches what the settings ask for, as a client inside the program.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use ovsdb::Uuid;
-use ovsdb::json::Document;
 use ovsdb_cluster::replica::Place;
-use ovsdb_engine::{Transaction, Version};
-use ovsdb_server::database::{Answer, Database, Job, JobKey};
-use tokio::sync::{oneshot, watch};
+use ovsdb_engine::Version;
+use ovsdb_server::database::Database;
+use ovsdb_server::own_transaction;
+use tokio::sync::watch;
 
 use crate::schemas::Side;
 use crate::transit_switches::{TransitSwitch, Wanted, plan};
@@ -18,12 +16,6 @@ use crate::transit_switches::{TransitSwitch, Wanted, plan};
 const ATTEMPTS: u32 = 5;
 /// How long the first round may hold up the clients.
 const FIRST_ROUND: Duration = Duration::from_secs(2);
-
-/// No session has this number, and the keeper's transactions never wait.
-const KEY: JobKey = JobKey {
-    session: u64::MAX,
-    number: 0,
-};
 
 /// Looks after the northbound database's transit switches.
 pub struct SwitchKeeper {
@@ -118,8 +110,8 @@ impl SwitchKeeper {
             if plan.operations.is_empty() {
                 return Ok(Vec::new());
             }
-            let results = self.execute(&version, plan.params()).await?;
-            match first_error(&results)? {
+            let results = own_transaction::execute(&self.database, &version, plan.params()).await?;
+            match own_transaction::first_error(&results)? {
                 None => return Ok(plan.says),
                 // A guard: the rows are no longer what the plan was made for.
                 Some(error) if error == "timed out" => {}
@@ -127,26 +119,6 @@ impl SwitchKeeper {
             }
         }
         Err(format!("changed by others {ATTEMPTS} times in a row"))
-    }
-
-    async fn execute(&self, version: &Version, params: String) -> Result<Vec<u8>, String> {
-        let text = Bytes::from(params);
-        let document = Document::parse(text.clone()).map_err(|error| error.to_string())?;
-        let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
-        let (sender, results) = oneshot::channel();
-        self.database.submit(Job {
-            key: KEY,
-            transaction,
-            read_only: false,
-            arrived: Instant::now(),
-            owns_lock: Arc::new(|_| false),
-            answer: Arc::new(Reply(Mutex::new(Some(sender)))),
-            text,
-            id: None,
-            order: 0,
-            passed_on_in: None,
-        });
-        results.await.map_err(|_| "the database is gone".to_owned())
     }
 }
 
@@ -181,47 +153,6 @@ pub(crate) fn present(version: &Version) -> Result<Vec<TransitSwitch>, String> {
         .collect())
 }
 
-/// What the first operation that failed says.
-fn first_error(results: &[u8]) -> Result<Option<String>, String> {
-    let document = Document::parse(results).map_err(|error| error.to_string())?;
-    let error = document.root().elements().find_map(|result| {
-        let error = result.member("error")?.string()?.into_owned();
-        let details = result
-            .member("details")
-            .and_then(|details| details.string());
-        Some(match details {
-            Some(details) if error != "timed out" => format!("{error}: {details}"),
-            _ => error,
-        })
-    });
-    Ok(error)
-}
-
-struct Reply(Mutex<Option<oneshot::Sender<Vec<u8>>>>);
-
-impl Answer for Reply {
-    fn done(&self, results: Vec<u8>) {
-        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sender) = sender {
-            // The keeper may have stopped waiting.
-            let _ = sender.send(results);
-        }
-    }
-
-    /// Never: the guards' timeout is 0.
-    fn blocked(&self, _: Option<u64>) {}
-
-    /// The next round begins with the new schema.
-    fn canceled(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    /// The next round sees what has come of it.
-    fn unknown(&self) {
-        self.canceled();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,25 +185,6 @@ mod tests {
                 Ok(Vec::new()),
                 "nothing is left to do"
             );
-        }
-    }
-
-    #[test]
-    fn errors_are_found_in_results() {
-        for (results, error) in [
-            ("[]", None),
-            (r#"[{},null,{"count":1}]"#, None),
-            (
-                r#"[{},{"error":"timed out","details":"x"},null]"#,
-                Some("timed out"),
-            ),
-            (
-                r#"[{},{},{"error":"constraint violation","details":"why"}]"#,
-                Some("constraint violation: why"),
-            ),
-        ] {
-            let found = first_error(results.as_bytes()).expect("JSON");
-            assert_eq!(found.as_deref(), error);
         }
     }
 }

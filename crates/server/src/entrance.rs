@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_cluster::wire::stream::LogLimit;
-use ovsdb_tls::Tls;
 use tokio::net::TcpStream;
 use tracing::Span;
 
 use crate::counters::{ServiceCounters, TurnedAway};
+use crate::keys::Keys;
 use crate::stream::{Connection, Stream};
 
 /// The first byte of a TLS connection.
@@ -35,7 +35,7 @@ pub enum Plaintext {
 /// The rules for who comes in.
 #[derive(Debug)]
 pub struct Entrance {
-    tls: Arc<Tls>,
+    keys: Keys,
     plaintext: Plaintext,
     /// How many lines may be written about those that are let in.
     plain: LogLimit,
@@ -47,9 +47,9 @@ pub struct Entrance {
 
 impl Entrance {
     /// An entrance with these keys. What it has to say is in the present [`Span`].
-    pub fn new(tls: Arc<Tls>, plaintext: Plaintext) -> Entrance {
+    pub fn new(keys: Keys, plaintext: Plaintext) -> Entrance {
         Entrance {
-            tls,
+            keys,
             plaintext,
             plain: LogLimit::new(),
             refused: LogLimit::new(),
@@ -102,7 +102,13 @@ impl Entrance {
 
     async fn shake_hands(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         let peer = peer.replacen("tcp:", "ssl:", 1);
-        match self.tls.accept(socket, PATIENCE).await {
+        let Some(tls) = self.keys.current() else {
+            self.say(&self.refused, || {
+                tracing::error!("{peer}: refused: private key must be configured to use SSL/TLS");
+            });
+            return Err(TurnedAway::Handshake);
+        };
+        match tls.accept(socket, PATIENCE).await {
             Ok(stream) => {
                 let stream = Stream::Tls(Box::new(stream.into()));
                 Ok(Connection { stream, peer })

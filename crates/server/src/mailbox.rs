@@ -39,6 +39,8 @@ pub(crate) const DISCONNECT: u8 = 1;
 pub(crate) const SHUTDOWN: u8 = 2;
 /// A database has got another schema.
 pub(crate) const CONVERSION: u8 = 4;
+/// Its remote has other options.
+pub(crate) const OPTIONS: u8 = 8;
 
 /// A session's mailbox. Anybody may put things in, and wakes the session by it.
 #[derive(Debug, Default)]

@@ -3,12 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+/// The port of `pssl:`, as text.
+const DEFAULT_TLS_PORT: &str = "6640";
+
 /// A place to listen at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remote {
     /// `ptcp:PORT[:ADDRESS]`. Without an address it is every IPv4 one; `[::]` stands for both
     /// families. Port 0 lets the system choose.
     Tcp(SocketAddr),
+    /// `pssl:PORT[:ADDRESS]`, where clients must speak TLS. The port is 6640 unless it is given.
+    Tls(SocketAddr),
     /// `punix:PATH`. A relative path is for the caller to resolve (the reference: against the run
     /// folder).
     Unix(PathBuf),
@@ -54,22 +59,26 @@ impl std::str::FromStr for Remote {
             }
             return Ok(Remote::Unix(PathBuf::from(path)));
         }
-        let Some(rest) = text.strip_prefix("ptcp:") else {
-            return Err(RemoteError::Method(text.to_owned()));
+        let (rest, make): (_, fn(SocketAddr) -> Remote) = match text.split_once(':') {
+            Some(("ptcp", rest)) => (rest, Remote::Tcp),
+            Some(("pssl", rest)) => (rest, Remote::Tls),
+            _ => return Err(RemoteError::Method(text.to_owned())),
         };
         let (port, address) = rest.split_once(':').unwrap_or((rest, ""));
-        if port.is_empty() {
-            return Err(RemoteError::NoPort(text.to_owned()));
-        }
+        let port = match port {
+            "" if text.starts_with("pssl:") => DEFAULT_TLS_PORT,
+            "" => return Err(RemoteError::NoPort(text.to_owned())),
+            port => port,
+        };
         let port: u16 = port.parse().map_err(|_| RemoteError::Port {
             remote: text.to_owned(),
             port: port.to_owned(),
         })?;
         if address.is_empty() {
-            return Ok(Remote::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))));
+            return Ok(make(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))));
         }
         parse_address(address, port)
-            .map(Remote::Tcp)
+            .map(make)
             .ok_or_else(|| RemoteError::Address {
                 remote: text.to_owned(),
                 address: address.to_owned(),
@@ -92,10 +101,21 @@ fn parse_address(text: &str, port: u16) -> Option<SocketAddr> {
 impl std::fmt::Display for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Remote::Tcp(SocketAddr::V4(a)) => write!(f, "ptcp:{}:{}", a.port(), a.ip()),
-            Remote::Tcp(SocketAddr::V6(a)) => write!(f, "ptcp:{}:[{}]", a.port(), a.ip()),
+            Remote::Tcp(address) => write_address(f, "ptcp", address),
+            Remote::Tls(address) => write_address(f, "pssl", address),
             Remote::Unix(path) => write!(f, "punix:{}", path.display()),
         }
+    }
+}
+
+fn write_address(
+    f: &mut std::fmt::Formatter<'_>,
+    method: &str,
+    address: &SocketAddr,
+) -> std::fmt::Result {
+    match address {
+        SocketAddr::V4(a) => write!(f, "{method}:{}:{}", a.port(), a.ip()),
+        SocketAddr::V6(a) => write!(f, "{method}:{}:[{}]", a.port(), a.ip()),
     }
 }
 
@@ -111,6 +131,8 @@ mod tests {
             ("ptcp:6640:[::]", "ptcp:6640:[::]"),
             ("ptcp:6640:::1", "ptcp:6640:[::1]"),
             ("ptcp:6640:[fe80::1%3]", "ptcp:6640:[fe80::1]"),
+            ("pssl:", "pssl:6640:0.0.0.0"),
+            ("pssl:0:127.0.0.1", "pssl:0:127.0.0.1"),
             ("punix:/run/a:b.sock", "punix:/run/a:b.sock"),
         ] {
             let remote: Remote = text.parse().expect(text);

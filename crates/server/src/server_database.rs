@@ -146,6 +146,11 @@ impl Rows {
         set(&mut rows, server, name, status)
     }
 
+    /// A database has a row.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.rows.lock().contains_key(name)
+    }
+
     /// A database, if it has a row, has got another schema.
     pub(crate) fn set_schema(
         &self,

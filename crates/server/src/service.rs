@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_cluster::wire::stream::LogLimit;
@@ -12,6 +12,7 @@ use ovsdb_tls::Coming;
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tracing::Span;
 
 use crate::counters::ServiceCounters;
@@ -19,9 +20,11 @@ use crate::database::Database;
 use crate::entrance::MAX_COMING;
 use crate::listener::Listener;
 use crate::locks::{LockTable, SessionId};
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, OPTIONS, SHUTDOWN};
 use crate::monitors::Groups;
 use crate::ordering::{Ordering, Unbacked};
+use crate::origin::Origin;
+use crate::remotes::Source;
 use crate::report::{Rate, Reporter, Roll};
 use crate::server_database::{self, Rows, Status};
 use crate::session;
@@ -34,11 +37,11 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the first answer about `_Server` may wait for a leader.
 const ELECTION: Duration = Duration::from_secs(1);
 
-/// How sessions are treated.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The silence after which a TCP client is probed; `None` never.
-    pub probe_interval: Option<Duration>,
+/// A session, as its service sees it.
+struct Member {
+    mailbox: Arc<Mailbox>,
+    origin: Arc<Origin>,
+    since: Instant,
 }
 
 /// A database that is offered to clients.
@@ -53,14 +56,13 @@ pub(crate) struct Served {
 
 /// Databases that are served together.
 pub struct Service {
-    pub(crate) options: Options,
     /// Drawn anew at each start.
     pub(crate) id: Uuid,
     databases: RwLock<BTreeMap<String, Arc<Served>>>,
     server: Arc<Database>,
     rows: Rows,
     pub(crate) locks: Mutex<LockTable>,
-    sessions: Mutex<FxHashMap<SessionId, Arc<Mailbox>>>,
+    sessions: Mutex<FxHashMap<SessionId, Member>>,
     next_session: AtomicU64,
     emptied: Notify,
     /// Databases of which nobody knows who leads them, at the moment.
@@ -76,15 +78,17 @@ pub struct Service {
     /// What the lines about clients are in.
     pub(crate) span: Span,
     pub(crate) reporter: OnceLock<Reporter>,
+    /// There are other databases, or other contents.
+    news: Arc<Notify>,
 }
 
 impl Service {
     /// A service with `_Server` alone. Must be called inside a tokio runtime. What it has to say is in
     /// the present [`Span`].
-    pub fn new(options: Options) -> Result<Arc<Service>, Error> {
-        let server = serve(server_database::empty()?, Box::new(Unbacked), true);
+    pub fn new() -> Result<Arc<Service>, Error> {
+        let news = Arc::new(Notify::new());
+        let server = serve(server_database::empty()?, Box::new(Unbacked), true, &news);
         let service = Service {
-            options,
             id: Uuid::new_v4(),
             server: server.database.clone(),
             databases: RwLock::default(),
@@ -101,6 +105,7 @@ impl Service {
             counters: Arc::default(),
             span: Span::current(),
             reporter: OnceLock::new(),
+            news,
         };
         let name = server_database::NAME;
         let status = Status::standalone(server.database.committed().version.schema().clone());
@@ -134,10 +139,11 @@ impl Service {
         if databases.contains_key(&*schema.name) {
             return None;
         }
-        let served = serve(version, ordering, false);
+        let served = serve(version, ordering, false, &self.news);
         let database = served.database.clone();
         databases.insert(schema.name.to_string(), Arc::new(served));
         drop(databases);
+        self.news.notify_waiters();
         let name = schema.name.clone();
         if let Err(error) = self.set_status(&name, status) {
             tracing::error!(parent: &self.span, "{name}: cannot be shown in _Server: {error}");
@@ -151,7 +157,23 @@ impl Service {
         if let Err(error) = self.rows.set(&self.server, name, None) {
             tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
+        self.news.notify_waiters();
         self.disconnect_all();
+    }
+
+    /// Told when a database comes, goes or changes. Who waits here is woken by every commit, and does
+    /// well to rest a moment after each time.
+    pub fn news(&self) -> &Notify {
+        &self.news
+    }
+
+    /// What is known of a database.
+    pub fn source(&self, name: &str) -> Source {
+        match self.database(name) {
+            Some(database) => Source::Here(database.committed().version.clone()),
+            None if self.rows.has(name) => Source::Coming,
+            None => Source::Unknown,
+        }
     }
 
     /// Makes a database's row in `_Server` what it should be.
@@ -175,13 +197,13 @@ impl Service {
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the
     /// sessions go on until the service is closed.
-    pub async fn accept(self: Arc<Self>, listener: Arc<Listener>) {
+    pub async fn accept(self: Arc<Self>, listener: Arc<Listener>, origin: Arc<Origin>) {
         let mut coming = Coming::new(MAX_COMING);
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 connection = coming.next() => {
-                    self.begin(connection);
+                    drop(self.begin(connection, &origin));
                     continue;
                 }
             };
@@ -190,7 +212,7 @@ impl Service {
                     let counters = Arc::clone(&self.counters);
                     coming.add(Arc::clone(entrance).admit(connection, counters));
                 }
-                (Ok(connection), None) => self.begin(connection),
+                (Ok(connection), None) => drop(self.begin(connection, &origin)),
                 (Err(error), _) => {
                     self.counters.lost_listeners.increment();
                     tracing::error!(parent: &self.span, "cannot accept clients any more: {error}");
@@ -200,12 +222,24 @@ impl Service {
         }
     }
 
-    fn begin(self: &Arc<Self>, connection: Connection) {
+    /// Begins a session, which ends with its connection or the service.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        connection: Connection,
+        origin: &Arc<Origin>,
+    ) -> (SessionId, JoinHandle<()>) {
         let id = self.next_session.fetch_add(1, AtomicOrdering::Relaxed);
         let mailbox = Arc::new(Mailbox::default());
         self.counters.sessions.increment();
-        self.sessions.lock().insert(id, mailbox.clone());
-        tokio::spawn(session::run(self.clone(), connection, id, mailbox));
+        let member = Member {
+            mailbox: mailbox.clone(),
+            origin: origin.clone(),
+            since: Instant::now(),
+        };
+        self.sessions.lock().insert(id, member);
+        let origin = Arc::clone(origin);
+        let session = session::run(self.clone(), connection, id, mailbox, origin);
+        (id, tokio::spawn(session))
     }
 
     /// Forgets a session that has ended, and passes its locks on.
@@ -222,8 +256,8 @@ impl Service {
     }
 
     pub(crate) fn tell_lock(&self, session: SessionId, method: &'static str, name: String) {
-        if let Some(mailbox) = self.sessions.lock().get(&session) {
-            mailbox.push(Event::Lock { method, name });
+        if let Some(member) = self.sessions.lock().get(&session) {
+            member.mailbox.push(Event::Lock { method, name });
         }
     }
 
@@ -274,9 +308,35 @@ impl Service {
     }
 
     fn raise(&self, flag: u8) {
-        for mailbox in self.sessions.lock().values() {
-            mailbox.raise(flag);
+        for member in self.sessions.lock().values() {
+            member.mailbox.raise(flag);
         }
+    }
+
+    fn raise_at(&self, origin: &Arc<Origin>, flag: u8) {
+        for member in self.sessions.lock().values() {
+            if Arc::ptr_eq(&member.origin, origin) {
+                member.mailbox.raise(flag);
+            }
+        }
+    }
+
+    /// Has a remote's sessions look at their options again.
+    pub fn options_changed(&self, origin: &Arc<Origin>) {
+        self.raise_at(origin, OPTIONS);
+    }
+
+    /// Closes a remote's sessions.
+    pub fn disconnect(&self, origin: &Arc<Origin>) {
+        self.raise_at(origin, DISCONNECT);
+    }
+
+    /// A remote's sessions, and when each has begun.
+    pub(crate) fn sessions_of(&self, origin: &Arc<Origin>) -> Vec<(SessionId, Instant)> {
+        let sessions = self.sessions.lock();
+        let of = sessions.iter();
+        let of = of.filter(|(_, member)| Arc::ptr_eq(&member.origin, origin));
+        of.map(|(id, member)| (*id, member.since)).collect()
     }
 
     /// How many sessions there are.
@@ -341,10 +401,19 @@ impl Service {
 }
 
 /// Puts a database to work, with the task that tells its monitors.
-fn serve(version: Version, ordering: Box<dyn Ordering>, reserved: bool) -> Served {
+fn serve(
+    version: Version,
+    ordering: Box<dyn Ordering>,
+    reserved: bool,
+    news: &Arc<Notify>,
+) -> Served {
     let groups = Arc::new(Groups::default());
-    let told = groups.clone();
-    let database = Database::new(version, ordering, Box::new(move || told.notify()));
+    let (told, news) = (groups.clone(), Arc::clone(news));
+    let watcher = Box::new(move || {
+        told.notify();
+        news.notify_waiters();
+    });
+    let database = Database::new(version, ordering, watcher);
     tokio::spawn(groups.clone().run(Arc::downgrade(&database)));
     Served {
         database,

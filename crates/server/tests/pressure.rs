@@ -9,7 +9,8 @@ use ovsdb_engine::Version;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::ordering::Unbacked;
 use ovsdb_server::remote::Remote;
-use ovsdb_server::service::{Options, Service};
+use ovsdb_server::origin::{Origin, SessionOptions};
+use ovsdb_server::service::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{TcpStream, UnixStream};
@@ -29,14 +30,13 @@ fn start() -> Server {
     let folder = tempfile::tempdir().expect("folder");
     let socket = folder.path().join("db.sock");
     let listener = Listener::open(&Remote::Unix(socket.clone())).expect("listen");
-    let options = Options {
-        probe_interval: None,
-    };
-    let service = Service::new(options).expect("service");
+    let options = SessionOptions::default();
+    let service = Service::new().expect("service");
     let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
     let version = Version::empty(Arc::new(schema));
     service.add(version, Box::new(Unbacked)).expect("added");
-    tokio::spawn(service.clone().accept(Arc::new(listener)));
+    let origin = Origin::new("", options);
+    tokio::spawn(service.clone().accept(Arc::new(listener), origin));
     Server {
         service,
         socket,
@@ -214,11 +214,13 @@ async fn silent_clients_are_probed() {
     let address = "127.0.0.1:0".parse().expect("address");
     let listener = Listener::open(&Remote::Tcp(address)).expect("listen");
     let port = listener.port().expect("port");
-    let options = Options {
+    let options = SessionOptions {
         probe_interval: Some(INTERVAL),
+        ..SessionOptions::default()
     };
-    let service = Service::new(options).expect("service");
-    tokio::spawn(service.clone().accept(Arc::new(listener)));
+    let service = Service::new().expect("service");
+    let origin = Origin::new("", options);
+    tokio::spawn(service.clone().accept(Arc::new(listener), origin));
     let start = std::time::Instant::now();
     let connect = || TcpStream::connect(("127.0.0.1", port));
     let mut silent = connect().await.expect("connect");

@@ -18,7 +18,8 @@ use ovsdb_engine::Version;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::ordering::Unbacked;
 use ovsdb_server::remote::Remote;
-use ovsdb_server::service::{Options, Service};
+use ovsdb_server::origin::{Origin, SessionOptions};
+use ovsdb_server::service::Service;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -102,14 +103,12 @@ impl Conversation {
         let folder = tempfile::tempdir().expect("folder");
         let socket = folder.path().join("db.sock");
         let listener = Listener::open(&Remote::Unix(socket.clone())).expect("listen");
-        let options = Options {
-            probe_interval: None,
-        };
-        let service = Service::new(options).expect("service");
+        let service = Service::new().expect("service");
         let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
         let version = Version::empty(Arc::new(schema));
         service.add(version, Box::new(Unbacked)).expect("added");
-        tokio::spawn(service.clone().accept(Arc::new(listener)));
+        let origin = Origin::new("", SessionOptions::default());
+        tokio::spawn(service.clone().accept(Arc::new(listener), origin));
         Conversation {
             service,
             socket,

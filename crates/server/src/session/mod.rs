@@ -20,7 +20,8 @@ use tokio::io::Interest;
 
 use crate::counters::{ErrorKind, SessionEnd};
 use crate::locks::SessionId;
-use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
+use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, OPTIONS, SHUTDOWN};
+use crate::origin::Origin;
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
 use crate::report::OnRoll;
@@ -72,6 +73,7 @@ struct Request<'a> {
 
 struct Session {
     service: Arc<Service>,
+    origin: Arc<Origin>,
     id: SessionId,
     mailbox: Arc<Mailbox>,
     stream: Stream,
@@ -114,15 +116,14 @@ pub(crate) async fn run(
     connection: Connection,
     id: SessionId,
     mailbox: Arc<Mailbox>,
+    origin: Arc<Origin>,
 ) {
     let Connection { stream, peer } = connection;
-    let interval = match service.options.probe_interval {
-        Some(interval) if !stream.is_unix() => interval,
-        _ => Duration::ZERO,
-    };
+    let interval = origin.options().probe_interval.unwrap_or_default();
     let owner = service.clone();
     let mut session = Session {
         id,
+        origin,
         mailbox,
         on_roll: service.roll.enter(id, &peer),
         stream,
@@ -466,6 +467,10 @@ impl Session {
         let flags = self.mailbox.flags();
         if flags & CONVERSION != 0 {
             self.after_conversion()?;
+        }
+        if flags & OPTIONS != 0 {
+            let interval = self.origin.options().probe_interval;
+            self.probe.set_interval(interval.unwrap_or_default());
         }
         if flags & SHUTDOWN != 0 {
             self.ending = true;

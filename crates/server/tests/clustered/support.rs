@@ -16,7 +16,7 @@ use ovsdb_engine::{Transaction, Version};
 use ovsdb_log::{Disk, Lock};
 use ovsdb_server::clustered::Clustered;
 use ovsdb_server::database::{Answer, Job, JobKey};
-use ovsdb_server::service::{Options, Service};
+use ovsdb_server::service::Service;
 use tokio::sync::oneshot;
 
 const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{
@@ -106,9 +106,7 @@ impl Member {
     }
 
     async fn run(&mut self, file: ClusterFile) {
-        let service = Service::new(Options {
-            probe_interval: None,
-        });
+        let service = Service::new();
         let clustered = Clustered::start(
             service.expect("service"),
             file,
