@@ -186,6 +186,7 @@ impl Database {
         let before = writer.blocked.len();
         writer.blocked.retain(|job| !which(job.key));
         let forgotten = writer.blocked.len() < before;
+        let forgotten = self.ordering.forget(&mut which) || forgotten;
         drop(writer);
         self.work();
         forgotten

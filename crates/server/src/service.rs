@@ -57,6 +57,8 @@ pub struct Service {
     /// Drawn anew at each start.
     pub(crate) id: Uuid,
     databases: RwLock<BTreeMap<String, Arc<Served>>>,
+    /// Databases that will come when they have contents.
+    announced: RwLock<BTreeSet<String>>,
     server: Arc<Database>,
     rows: Rows,
     pub(crate) locks: Mutex<LockTable>,
@@ -88,6 +90,7 @@ impl Service {
             id: Uuid::new_v4(),
             server: server.database.clone(),
             databases: RwLock::default(),
+            announced: RwLock::default(),
             rows: Rows::default(),
             locks: Mutex::default(),
             sessions: Mutex::default(),
@@ -137,6 +140,7 @@ impl Service {
         let served = serve(version, ordering, false);
         let database = served.database.clone();
         databases.insert(schema.name.to_string(), Arc::new(served));
+        self.announced.write().remove(&*schema.name);
         drop(databases);
         let name = schema.name.clone();
         if let Err(error) = self.set_status(&name, status) {
@@ -145,9 +149,27 @@ impl Service {
         Some(database)
     }
 
+    /// Says that a database will come when it has contents: until then clients hear that it is not yet
+    /// available. False if there is one of that name, or it was announced already.
+    pub fn announce(&self, name: &str) -> bool {
+        let databases = self.databases.read();
+        !databases.contains_key(name) && self.announced.write().insert(name.to_owned())
+    }
+
+    pub(crate) fn is_announced(&self, name: &str) -> bool {
+        self.announced.read().contains(name)
+    }
+
+    /// An announced database has come: clients that know nothing of databases that come and go are to
+    /// come back.
+    pub(crate) fn contents_arrived(&self) {
+        self.raise(CONVERSION);
+    }
+
     /// Takes a database away, and its row in `_Server`. All clients are to come back.
     pub fn remove(&self, name: &str) {
         self.databases.write().remove(name);
+        self.announced.write().remove(name);
         if let Err(error) = self.rows.set(&self.server, name, None) {
             tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
@@ -171,6 +193,13 @@ impl Service {
     /// The databases' names, `_Server` included, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
         self.databases.read().keys().cloned().collect()
+    }
+
+    /// The same with those that are announced.
+    pub fn known_names(&self) -> BTreeSet<String> {
+        let databases = self.databases.read();
+        let announced = self.announced.read();
+        databases.keys().chain(&*announced).cloned().collect()
     }
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the

@@ -68,6 +68,12 @@ pub trait Answer: Send + Sync {
         self.done(results);
     }
 
+    /// Another server has refused it, with this error. Only a relay's jobs end so.
+    fn refused(&self, error: Vec<u8>) {
+        let _ = error;
+        self.unknown();
+    }
+
     /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by
     /// [`Database::retry`](super::Database::retry). `timeout` is in milliseconds after the request came.
     fn blocked(&self, timeout: Option<u64>);
