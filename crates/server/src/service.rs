@@ -23,7 +23,7 @@ use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, SHUTDOWN};
 use crate::monitors::Groups;
 use crate::ordering::{Ordering, Unbacked};
 use crate::report::{Rate, Reporter, Roll};
-use crate::server_database::{self, Rows, Status};
+use crate::server_database::{self, Model, Rows, Status};
 use crate::session;
 use crate::stream::Connection;
 use crate::visits::Visits;
@@ -193,6 +193,19 @@ impl Service {
     /// The databases' names, `_Server` included, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
         self.databases.read().keys().cloned().collect()
+    }
+
+    /// The names of standalone databases, without `_Server`, in alphabetical order.
+    pub fn standalone_names(&self) -> Vec<String> {
+        let mut names = self.rows.names_of(Model::Standalone);
+        names.retain(|name| name != server_database::NAME);
+        names.sort_unstable();
+        names
+    }
+
+    /// The id that this server goes by (`get_server_id`): drawn anew at each start.
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 
     /// The same with those that are announced.

@@ -47,9 +47,14 @@ pub struct Job {
 impl Job {
     /// Executes it on a version of the database, which is not changed by that.
     pub(crate) fn execute(&self, version: &Version) -> Outcome {
+        self.execute_under(version, false)
+    }
+
+    /// The same, perhaps of a database that clients only read.
+    pub(super) fn execute_under(&self, version: &Version, read_only: bool) -> Outcome {
         let elapsed = self.arrived.elapsed().as_millis();
         let mut context = Context {
-            read_only: self.read_only,
+            read_only: self.read_only || read_only,
             elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
             owns_lock: &*self.owns_lock,
             new_uuid: &mut Uuid::new_v4,

@@ -92,7 +92,7 @@ impl Database {
         self.work();
     }
 
-    fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
+    pub(super) fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
         let (released, blocked): (Vec<_>, _) = std::mem::take(&mut writer.blocked)
             .into_iter()
             .partition(|job| {

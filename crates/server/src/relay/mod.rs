@@ -11,7 +11,7 @@ mod passing;
 mod replica;
 mod shown;
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -27,7 +27,6 @@ use crate::upstream::{Settings, keep};
 
 /// A relay at work.
 pub struct Relay {
-    itself: Weak<Relay>,
     service: Arc<Service>,
     name: String,
     settings: watch::Sender<Settings>,
@@ -70,8 +69,7 @@ impl Relay {
             return None;
         }
         let cluster = settings.remotes.cluster();
-        let relay = Arc::new_cyclic(|itself| Relay {
-            itself: itself.clone(),
+        let relay = Arc::new(Relay {
             service: service.clone(),
             name: name.to_owned(),
             settings: watch::Sender::new(settings),

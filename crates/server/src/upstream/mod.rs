@@ -18,6 +18,6 @@ mod talk;
 
 pub(crate) use keep::keep;
 pub use remotes::Remotes;
-pub(crate) use requests::Requests;
+pub(crate) use requests::{Requests, number, one_string};
 pub use settings::Settings;
 pub(crate) use talk::{Leave, Outgoing, Talk};

@@ -23,11 +23,6 @@ impl Reconnect {
         }
     }
 
-    pub(super) fn set_most(&mut self, most: Duration) {
-        self.most = most.max(MIN);
-        self.wait = self.wait.min(self.most);
-    }
-
     /// How long an attempt may take.
     pub(super) fn patience(&self) -> Duration {
         self.wait.max(MIN)
@@ -84,8 +79,9 @@ mod tests {
         // One that dies at once is no success.
         assert_eq!(reconnect.lost(Duration::from_secs(1)).as_secs(), 8);
         assert_eq!(reconnect.lost(Duration::from_secs(8)).as_secs(), 1);
-        reconnect.set_most(Duration::from_millis(5));
-        assert_eq!(reconnect.failed().as_secs(), 1);
+        let mut reconnect = Reconnect::new(Duration::from_millis(5), 1);
+        let waits: Vec<_> = (0..2).map(|_| reconnect.failed()).collect();
+        assert_eq!(seconds(waits), [1, 1]);
     }
 
     #[test]
