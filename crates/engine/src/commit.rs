@@ -12,8 +12,20 @@ use crate::{references, unique};
 
 /// Checks a draft and makes it a version. Without changes it is the version that it began from.
 pub(crate) fn commit(
-    mut draft: Draft,
+    draft: Draft,
     new_uuid: &mut dyn FnMut() -> Uuid,
+) -> Result<(Version, Changes), Error> {
+    finish(draft, Some(new_uuid))
+}
+
+/// The same for rows that have their `_version`s from another server.
+pub(crate) fn commit_as_given(draft: Draft) -> Result<(Version, Changes), Error> {
+    finish(draft, None)
+}
+
+fn finish(
+    mut draft: Draft,
+    mut new_uuid: Option<&mut dyn FnMut() -> Uuid>,
 ) -> Result<(Version, Changes), Error> {
     let schema = draft.version.schema().clone();
     draft.drop_unchanged();
@@ -30,7 +42,7 @@ pub(crate) fn commit(
     let mut rows = Vec::with_capacity(touched.len());
     for ((table, uuid), old) in touched {
         let mut new = version.row(table, &uuid).cloned();
-        if let (Some(_), Some(row)) = (&old, &mut new) {
+        if let (Some(_), Some(row), Some(new_uuid)) = (&old, &mut new, &mut new_uuid) {
             Arc::make_mut(row).set_version(new_uuid());
             version.table_mut(table).insert(row.clone());
         }

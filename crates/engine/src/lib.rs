@@ -24,6 +24,7 @@ pub mod row;
 mod table;
 pub mod transaction;
 mod unique;
+pub mod updates;
 pub mod version;
 mod walk;
 

@@ -306,7 +306,7 @@ fn apply_row(
             let details = format!("No column {name} in table {}.", table_schema.name);
             return Err(Error::about(json, Tag::UnknownColumn, details));
         };
-        let value = apply_column(row.get(id), value, table_schema, id, is_diff)?;
+        let value = parse_column(row.get(id), value, table_schema, id, is_diff)?;
         row.set(id, value);
     }
     row.set_uuid(uuid);
@@ -314,7 +314,8 @@ fn apply_row(
     Ok(())
 }
 
-fn apply_column(
+/// The new value of a column: what is given, or what the given difference leads to.
+pub(crate) fn parse_column(
     old: &Datum,
     json: Json<'_>,
     table: &TableSchema,

@@ -106,6 +106,12 @@ impl Transaction {
         })
     }
 
+    /// True if an operation of it is not allowed where only reads are.
+    pub fn writes(&self) -> bool {
+        let mut operations = self.operations.iter();
+        operations.any(|operation| operation.writes().is_some())
+    }
+
     /// About how many rows its conditions have to be compared with, on a version of its schema:
     /// none for those that name a row or a unique index.
     pub fn rows_walked(&self, version: &Version) -> usize {

@@ -1,6 +1,7 @@
 //! A database at work: one writer on the newest version, everybody else on the committed one.
 
 mod job;
+mod replicated;
 mod shared;
 
 pub use job::{Answer, Job, JobKey};
@@ -92,6 +93,8 @@ struct Writer {
     term: u64,
     /// A conversion is under way: jobs wait in the queue.
     converting: bool,
+    /// It follows another server's: clients only read it.
+    read_only: bool,
 }
 
 impl Database {
@@ -108,6 +111,7 @@ impl Database {
             },
             term: 0,
             converting: false,
+            read_only: false,
         };
         Arc::new_cyclic(|itself| Database {
             queue: Mutex::default(),
@@ -186,6 +190,7 @@ impl Database {
         let before = writer.blocked.len();
         writer.blocked.retain(|job| !which(job.key));
         let forgotten = writer.blocked.len() < before;
+        let forgotten = self.ordering.forget(&mut which) || forgotten;
         drop(writer);
         self.work();
         forgotten
@@ -291,7 +296,7 @@ impl Database {
                 return (Vec::new(), None);
             }
         }
-        match job.execute(&writer.head) {
+        match job.execute_under(&writer.head, writer.read_only) {
             Outcome::Blocked { timeout } => {
                 if first {
                     job.answer.blocked(timeout);
@@ -410,6 +415,10 @@ impl Database {
             Err(Error::new(Tag::ResourcesExhausted, details))
         } else if writer.route != Route::Here {
             let details = "only the leader can convert the database";
+            Err(Error::new(Tag::NotAllowed, details))
+        } else if writer.read_only {
+            let name = &schema.name;
+            let details = format!("conversion is not allowed for read-only database {name}");
             Err(Error::new(Tag::NotAllowed, details))
         } else {
             convert::convert(&writer.head, schema, &mut Uuid::new_v4)

@@ -20,6 +20,8 @@ pub(crate) enum Event {
         results: Vec<u8>,
         executed: Executed,
     },
+    /// Another server has refused a transaction, with this error.
+    Refused { number: u64, error: Vec<u8> },
     /// A transaction waits, for so many milliseconds after the request came.
     Blocked { number: u64, timeout: Option<u64> },
     /// A transaction was not executed, as the schema has changed.
@@ -140,6 +142,13 @@ impl Answer for JobAnswer {
 
     fn done_by_leader(&self, results: Vec<u8>) {
         self.tell_done(results, Executed::ByLeader);
+    }
+
+    fn refused(&self, error: Vec<u8>) {
+        self.mailbox.push(Event::Refused {
+            number: self.number,
+            error,
+        });
     }
 
     fn blocked(&self, timeout: Option<u64>) {

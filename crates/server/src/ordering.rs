@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use ovsdb::{Error, Schema, Tag};
-use ovsdb_engine::{Commit, Version};
+use ovsdb_engine::{Commit, Transaction, Version};
 
-use crate::database::Job;
+use crate::database::{Job, JobKey};
 use crate::locks::SessionId;
 
 /// Called once, when what was proposed is durable or has failed.
@@ -75,6 +75,11 @@ pub trait Ordering: Send + Sync {
         false
     }
 
+    /// Which server executes what is passed on.
+    fn orderer(&self) -> Orderer {
+        Orderer::Leader
+    }
+
     /// Transactions of this session were passed on and have no answer yet.
     fn has_passed_on(&self, _session: SessionId) -> bool {
         false
@@ -86,10 +91,47 @@ pub trait Ordering: Send + Sync {
         job.answer.unknown();
     }
 
+    /// Nobody waits any more for those of the jobs that were to be passed on: what was not yet is
+    /// dropped. True if there were any.
+    fn forget(&self, _which: &mut dyn FnMut(JobKey) -> bool) -> bool {
+        false
+    }
+
     /// Has the contents converted by the server that orders transactions, whichever that is. `done`
     /// hears of it when this server has them. Only where the ordering [is shared](Ordering::is_shared).
     fn have_converted(&self, _schema: Arc<Schema>, done: Done) {
         done(Err(Error::new(Tag::NotAllowed, "nobody else takes part")));
+    }
+}
+
+/// Which server executes what is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orderer {
+    /// The leader of the cluster that this server is a member of.
+    Leader,
+    /// The server that this database is a copy of.
+    Source {
+        /// It can be asked at this moment.
+        reached: bool,
+    },
+}
+
+impl Orderer {
+    /// A transaction is executed here first, on contents that may be old: it is not passed on then if
+    /// it only reads, waits, or fails.
+    pub(crate) fn wants_trial(self, transaction: &Transaction) -> bool {
+        match self {
+            Orderer::Leader => false,
+            Orderer::Source { reached } => !reached || !transaction.writes(),
+        }
+    }
+
+    /// What has changed nothing here need not be passed on.
+    pub(crate) fn trusts_trial(self, transaction: &Transaction, failure: Option<Tag>) -> bool {
+        match self {
+            Orderer::Leader => true,
+            Orderer::Source { .. } => failure.is_some() || !transaction.writes(),
+        }
     }
 }
 

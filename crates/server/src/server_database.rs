@@ -151,6 +151,13 @@ impl Rows {
         self.rows.lock().contains_key(name)
     }
 
+    /// The databases that are kept so.
+    pub(crate) fn names_of(&self, model: Model) -> Vec<String> {
+        let rows = self.rows.lock();
+        let names = rows.iter().filter(|(_, (_, status))| status.model == model);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
     /// A database, if it has a row, has got another schema.
     pub(crate) fn set_schema(
         &self,

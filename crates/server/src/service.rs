@@ -26,7 +26,7 @@ use crate::ordering::{Ordering, Unbacked};
 use crate::origin::Origin;
 use crate::remotes::Source;
 use crate::report::{Rate, Reporter, Roll};
-use crate::server_database::{self, Rows, Status};
+use crate::server_database::{self, Model, Rows, Status};
 use crate::session;
 use crate::stream::Connection;
 use crate::visits::Visits;
@@ -59,6 +59,8 @@ pub struct Service {
     /// Drawn anew at each start.
     pub(crate) id: Uuid,
     databases: RwLock<BTreeMap<String, Arc<Served>>>,
+    /// Databases that will come when they have contents.
+    announced: RwLock<BTreeSet<String>>,
     server: Arc<Database>,
     rows: Rows,
     pub(crate) locks: Mutex<LockTable>,
@@ -92,6 +94,7 @@ impl Service {
             id: Uuid::new_v4(),
             server: server.database.clone(),
             databases: RwLock::default(),
+            announced: RwLock::default(),
             rows: Rows::default(),
             locks: Mutex::default(),
             sessions: Mutex::default(),
@@ -142,6 +145,7 @@ impl Service {
         let served = serve(version, ordering, false, &self.news);
         let database = served.database.clone();
         databases.insert(schema.name.to_string(), Arc::new(served));
+        self.announced.write().remove(&*schema.name);
         drop(databases);
         self.news.notify_waiters();
         let name = schema.name.clone();
@@ -151,9 +155,27 @@ impl Service {
         Some(database)
     }
 
+    /// Says that a database will come when it has contents: until then clients hear that it is not yet
+    /// available. False if there is one of that name, or it was announced already.
+    pub fn announce(&self, name: &str) -> bool {
+        let databases = self.databases.read();
+        !databases.contains_key(name) && self.announced.write().insert(name.to_owned())
+    }
+
+    pub(crate) fn is_announced(&self, name: &str) -> bool {
+        self.announced.read().contains(name)
+    }
+
+    /// An announced database has come: clients that know nothing of databases that come and go are to
+    /// come back.
+    pub(crate) fn contents_arrived(&self) {
+        self.raise(CONVERSION);
+    }
+
     /// Takes a database away, and its row in `_Server`. All clients are to come back.
     pub fn remove(&self, name: &str) {
         self.databases.write().remove(name);
+        self.announced.write().remove(name);
         if let Err(error) = self.rows.set(&self.server, name, None) {
             tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
@@ -193,6 +215,26 @@ impl Service {
     /// The databases' names, `_Server` included, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
         self.databases.read().keys().cloned().collect()
+    }
+
+    /// The names of standalone databases, without `_Server`, in alphabetical order.
+    pub fn standalone_names(&self) -> Vec<String> {
+        let mut names = self.rows.names_of(Model::Standalone);
+        names.retain(|name| name != server_database::NAME);
+        names.sort_unstable();
+        names
+    }
+
+    /// The id that this server goes by (`get_server_id`): drawn anew at each start.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The same with those that are announced.
+    pub fn known_names(&self) -> BTreeSet<String> {
+        let databases = self.databases.read();
+        let announced = self.announced.read();
+        databases.keys().chain(&*announced).cloned().collect()
     }
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the

@@ -47,9 +47,14 @@ pub struct Job {
 impl Job {
     /// Executes it on a version of the database, which is not changed by that.
     pub(crate) fn execute(&self, version: &Version) -> Outcome {
+        self.execute_under(version, false)
+    }
+
+    /// The same, perhaps of a database that clients only read.
+    pub(super) fn execute_under(&self, version: &Version, read_only: bool) -> Outcome {
         let elapsed = self.arrived.elapsed().as_millis();
         let mut context = Context {
-            read_only: self.read_only,
+            read_only: self.read_only || read_only,
             elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
             owns_lock: &*self.owns_lock,
             new_uuid: &mut Uuid::new_v4,
@@ -66,6 +71,12 @@ pub trait Answer: Send + Sync {
     /// The same, but another server has executed it.
     fn done_by_leader(&self, results: Vec<u8>) {
         self.done(results);
+    }
+
+    /// Another server has refused it, with this error. Only a relay's jobs end so.
+    fn refused(&self, error: Vec<u8>) {
+        let _ = error;
+        self.unknown();
     }
 
     /// A `wait` does not hold yet. It is tried again when one of its tables changes, and by

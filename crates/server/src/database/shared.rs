@@ -92,7 +92,7 @@ impl Database {
         self.work();
     }
 
-    fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
+    pub(super) fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
         let (released, blocked): (Vec<_>, _) = std::mem::take(&mut writer.blocked)
             .into_iter()
             .partition(|job| {
@@ -229,7 +229,9 @@ impl Database {
         drop(locks);
         // Where an earlier one of its session is on its way, this server's contents are too old for it.
         let is_behind = self.ordering.has_passed_on(job.key.session);
-        if !misses_lock && (is_behind || !job.transaction.may_block()) {
+        let orderer = self.ordering.orderer();
+        let trial = job.transaction.may_block() || orderer.wants_trial(&job.transaction);
+        if !misses_lock && (is_behind || !trial) {
             return self.ordering.pass_on(job);
         }
         match job.execute(&writer.head) {
@@ -239,7 +241,12 @@ impl Database {
                 }
                 writer.blocked.push(job);
             }
-            Outcome::Done { changes, reply, .. } if changes.is_empty() => {
+            Outcome::Done {
+                changes,
+                reply,
+                failure,
+                ..
+            } if changes.is_empty() && orderer.trusts_trial(&job.transaction, failure) => {
                 job.answer.done(reply.finish());
             }
             Outcome::Done { .. } => self.ordering.pass_on(job),

@@ -51,6 +51,14 @@ pub(super) fn error(outbox: &mut Outbox, id: &[u8], error: &Error) {
     outbox.copy(b"}");
 }
 
+/// An error that is already JSON.
+pub(super) fn raw_error(outbox: &mut Outbox, id: &[u8], json: Vec<u8>) {
+    begin(outbox, id);
+    outbox.copy(b",\"result\":null,\"error\":");
+    outbox.give(json);
+    outbox.copy(b"}");
+}
+
 /// An error that is only a string.
 pub(super) fn error_text(outbox: &mut Outbox, id: &[u8], text: &str) {
     begin(outbox, id);

@@ -54,7 +54,7 @@ impl Session {
             }
             "list_dbs" => {
                 let mut names = b"[".to_vec();
-                for name in self.service.names() {
+                for name in self.service.known_names() {
                     if names.len() > 1 {
                         names.push(b',');
                     }
@@ -98,6 +98,13 @@ impl Session {
             return Err(Error::syntax(params, details));
         };
         self.service.served(&name).ok_or_else(|| {
+            if self.service.is_announced(&name) {
+                let details = format!(
+                    "{method} request specifies database {name} which is not yet available \
+                     because it has not completed joining its cluster"
+                );
+                return Error::new(Tag::DatabaseNotAvailable, details);
+            }
             let details = format!("{method} request specifies unknown database {name}");
             Error::about(params, Tag::UnknownDatabase, details)
         })

@@ -2,7 +2,6 @@
 
 mod ending;
 mod envelope;
-mod input;
 mod methods;
 mod monitors;
 mod report;
@@ -19,6 +18,7 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 
 use crate::counters::{ErrorKind, SessionEnd};
+use crate::input::Input;
 use crate::locks::SessionId;
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, OPTIONS, SHUTDOWN};
 use crate::origin::Origin;
@@ -28,7 +28,6 @@ use crate::report::OnRoll;
 use crate::service::Service;
 use crate::stream::{Connection, Stream};
 use ending::Ending;
-use input::Input;
 use monitors::Monitors;
 pub(crate) use transactions::{LARGE_REQUEST, MANY_ROWS};
 use under_way::Transactions;
@@ -488,6 +487,7 @@ impl Session {
                 results,
                 executed,
             } => self.transaction_done(number, results, executed),
+            Event::Refused { number, error } => self.transaction_refused(number, error),
             Event::Blocked { number, timeout } => self.transaction_blocked(number, timeout),
             Event::Canceled { number } => self.transaction_canceled(number),
             Event::Converted { number, result } => self.conversion_done(number, result),

@@ -227,6 +227,17 @@ impl Session {
         self.finish(number, Answer::Results(results), Some((end, executed)))
     }
 
+    /// Another server has refused a transaction.
+    pub(super) fn transaction_refused(&mut self, number: u64, error: Vec<u8>) -> Result<(), Ending> {
+        self.count_error(ErrorKind::Other);
+        let end = match &*error {
+            b"\"canceled\"" => TransactionEnd::Canceled,
+            _ => TransactionEnd::Failed,
+        };
+        let counted = Some((end, Executed::ByLeader));
+        self.finish(number, Answer::RawError(error), counted)
+    }
+
     /// A transaction has this error among its results, or none.
     fn end_of(&self, error: Option<ErrorKind>) -> TransactionEnd {
         if let Some(error) = error {
@@ -296,6 +307,7 @@ impl Session {
         match answer {
             Answer::Results(results) => envelope::own_result(&mut self.outbox, id, results),
             Answer::Error(error) => envelope::error(&mut self.outbox, id, &error),
+            Answer::RawError(error) => envelope::raw_error(&mut self.outbox, id, error),
             Answer::Canceled => envelope::error_text(&mut self.outbox, id, "canceled"),
             Answer::None => {}
         }

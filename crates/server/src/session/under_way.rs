@@ -24,6 +24,8 @@ pub(super) const MAX_BLOCKED: usize = 10_000;
 pub(super) enum Answer {
     Results(Vec<u8>),
     Error(Error),
+    /// An error that is already JSON.
+    RawError(Vec<u8>),
     /// The string that RFC 7047 section 4.1.4 has.
     Canceled,
     /// Nothing: the client would not understand it.

@@ -4,15 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
-use tokio_rustls::client::TlsStream;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
+use super::connect::{self, Failure, Made, Patience};
 use super::event::{Closed, Event};
 use super::link::Running;
 use super::table::{Shared, Target};
-use crate::address::{Address, Transport};
 
 /// A connection that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(2);
@@ -64,66 +62,17 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
     }
 }
 
-/// A connection that was made.
-enum Made {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
 async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
-    let Address::Network {
-        transport,
-        host,
-        port,
-    } = &target.address
-    else {
-        let words = "only tcp: and ssl: addresses can be dialled";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    let settings = &shared.settings;
+    let patience = Patience {
+        connect: settings.connect,
+        handshake: settings.handshake,
     };
-    let host = host.to_resolve();
-    let connect = TcpStream::connect((host.as_str(), *port));
-    let stream = timeout(shared.settings.connect, connect)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    // A port of the range for callers can be connected with itself when nobody listens there.
-    if stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+    let made = connect::connect(&target.address, settings.tls.as_ref(), patience).await;
+    if made.as_ref().is_err_and(|failure| failure.no_tls) {
+        shared.failed_handshakes.increment();
     }
-    stream.set_nodelay(true)?;
-    if *transport == Transport::Tcp {
-        return Ok(Made::Plain(stream));
-    }
-    let Some(tls) = &shared.settings.tls else {
-        let words = "needs TLS, and no keys are set here";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
-    };
-    let shaken = tls.connect(&host, stream, shared.settings.handshake).await;
-    match shaken {
-        Ok(stream) => Ok(Made::Tls(Box::new(stream))),
-        Err(error) => {
-            shared.failed_handshakes.increment();
-            Err(Failure {
-                no_tls: true,
-                error: error.into_io(),
-            })
-        }
-    }
-}
-
-/// Why there is no connection.
-struct Failure {
-    error: io::Error,
-    /// Somebody is there.
-    no_tls: bool,
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure {
-            error,
-            no_tls: false,
-        }
-    }
+    made
 }
 
 /// True if the peer was heard of.

@@ -12,6 +12,7 @@
 mod accept;
 mod backoff;
 mod budget;
+pub mod connect;
 mod dial;
 mod event;
 mod identity;

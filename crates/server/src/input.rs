@@ -1,4 +1,4 @@
-//! Framing: a client's bytes, cut into messages without rescanning.
+//! Framing: the other side's bytes, cut into messages without rescanning.
 
 use ovsdb::json::{Document, Scanner, SyntaxError};
 
@@ -6,11 +6,11 @@ use ovsdb::json::{Document, Scanner, SyntaxError};
 const KEEP: usize = 4 << 10;
 
 /// A message and its length in bytes.
-pub(super) type Framed<'a> = (Document<&'a [u8]>, usize);
+pub(crate) type Framed<'a> = (Document<&'a [u8]>, usize);
 
 /// Bytes received and not yet handled.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     /// Where the next message begins.
     start: usize,
@@ -18,22 +18,22 @@ pub(super) struct Input {
 }
 
 impl Input {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
 
     /// How many bytes have not been handled.
-    pub(super) fn unhandled(&self) -> usize {
+    pub(crate) fn unhandled(&self) -> usize {
         self.bytes.len() - self.start
     }
 
     /// How many bytes of memory the message that is coming in takes, with its index.
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.unhandled() + self.scanner.memory()
     }
 
     /// The next message, if all of it is there.
-    pub(super) fn next(&mut self) -> Result<Option<Framed<'_>>, SyntaxError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Framed<'_>>, SyntaxError> {
         let Some(length) = self.scanner.scan(&self.bytes[self.start..])? else {
             return Ok(None);
         };
@@ -43,17 +43,17 @@ impl Input {
     }
 
     /// The message of this length has been handled.
-    pub(super) fn consume(&mut self, length: usize) {
+    pub(crate) fn consume(&mut self, length: usize) {
         self.start += length;
     }
 
     /// The message that was taken must be looked at again.
-    pub(super) fn put_back(&mut self) {
+    pub(crate) fn put_back(&mut self) {
         self.scanner = Scanner::new();
     }
 
     /// Gives memory back between messages.
-    pub(super) fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         if self.start == 0 {
             return;
         }

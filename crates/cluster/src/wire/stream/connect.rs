@@ -1,0 +1,92 @@
+//! Making one connection with an address on a network.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ovsdb_tls::Tls;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+use crate::address::{Address, Transport};
+
+/// A connection that was made.
+#[derive(Debug)]
+pub enum Made {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub struct Failure {
+    /// What happened.
+    pub error: io::Error,
+    /// Somebody is there, but a TLS handshake has failed.
+    pub no_tls: bool,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure {
+            error,
+            no_tls: false,
+        }
+    }
+}
+
+/// How long a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until it is made.
+    pub connect: Duration,
+    /// Until a handshake is over then.
+    pub handshake: Duration,
+}
+
+/// Connects with an address on a network; with `ssl:` ones by these keys.
+///
+/// # Errors
+/// If nobody answers in time, or the handshake fails.
+pub async fn connect(
+    address: &Address,
+    tls: Option<&Arc<Tls>>,
+    patience: Patience,
+) -> Result<Made, Failure> {
+    let Address::Network {
+        transport,
+        host,
+        port,
+    } = address
+    else {
+        let words = "only tcp: and ssl: addresses can be dialled";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    };
+    let host = host.to_resolve();
+    let connect = TcpStream::connect((host.as_str(), *port));
+    let stream = timeout(patience.connect, connect)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    // A port of the range for callers can be connected with itself when nobody listens there.
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+    }
+    stream.set_nodelay(true)?;
+    if *transport == Transport::Tcp {
+        return Ok(Made::Plain(stream));
+    }
+    let Some(tls) = tls else {
+        let words = "needs TLS, and no keys are set here";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    };
+    match tls.connect(&host, stream, patience.handshake).await {
+        Ok(stream) => Ok(Made::Tls(Box::new(stream))),
+        Err(error) => Err(Failure {
+            no_tls: true,
+            error: error.into_io(),
+        }),
+    }
+}

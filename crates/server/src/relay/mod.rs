@@ -1,0 +1,141 @@
+//! A relay: a database that another server has, followed and offered here (ovsdb(7), "Relay Service
+//! Model").
+//!
+//! It answers reads and monitors itself, and passes on what writes, as it was written; the answer comes
+//! back behind what the transaction has changed. [`Relay`] is both ends at once: the
+//! [`Ordering`](crate::ordering::Ordering) of its database, and what follows the other server
+//! ([`crate::upstream`]). It has no file.
+
+mod ordering;
+mod passing;
+mod replica;
+mod shown;
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::passing::Passing;
+use self::replica::Replica;
+use self::shown::Touch;
+use crate::database::Database;
+use crate::service::Service;
+use crate::upstream::conversation::Conversation;
+use crate::upstream::{Settings, keep};
+
+/// A relay at work.
+pub struct Relay {
+    service: Arc<Service>,
+    name: String,
+    settings: watch::Sender<Settings>,
+    /// There is none before the first contents have come.
+    database: OnceLock<Arc<Database>>,
+    passing: Mutex<Passing>,
+    /// There is something to pass on, or settings have changed.
+    wake: Arc<Notify>,
+    touch: watch::Sender<Touch>,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a relay is, for who wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayStatus {
+    /// It follows its source at this moment.
+    pub following: bool,
+    /// What clients are told in `_Server`: a source that was lost a moment ago counts.
+    pub connected: bool,
+    /// There were contents already.
+    pub has_contents: bool,
+    /// So many transactions have no answer yet.
+    pub passed_on: usize,
+}
+
+impl Relay {
+    /// Starts following a database, which is offered in `service` as soon as there are contents; until
+    /// then clients hear that it is not available yet. None if there is a database of that name. Must
+    /// be called in a runtime.
+    pub fn start(service: &Arc<Service>, name: &str, settings: Settings) -> Option<Arc<Relay>> {
+        if !service.announce(name) {
+            return None;
+        }
+        let cluster = settings.remotes.cluster();
+        let relay = Arc::new(Relay {
+            service: service.clone(),
+            name: name.to_owned(),
+            settings: watch::Sender::new(settings),
+            database: OnceLock::new(),
+            passing: Mutex::default(),
+            wake: Arc::default(),
+            touch: watch::Sender::new(Touch::Never),
+            stop: CancellationToken::new(),
+        });
+        relay.show(false);
+        tokio::spawn(shown::show_all(
+            Arc::downgrade(&relay),
+            relay.touch.subscribe(),
+            relay.stop.clone(),
+        ));
+        let replica = Replica::new(Arc::downgrade(&relay), service, name);
+        let mut conversation = Conversation::new(name, cluster, false, replica);
+        let settings = relay.settings.subscribe();
+        let (wake, stop) = (relay.wake.clone(), relay.stop.clone());
+        tokio::spawn(async move {
+            keep(settings, &mut conversation, wake, stop).await;
+        });
+        Some(relay)
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The database, once it has contents.
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.database.get()
+    }
+
+    /// Takes other settings into use. The present connection is kept if its remote is still among them.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) {
+        self.settings.send_modify(change);
+        self.wake.notify_one();
+    }
+
+    /// How it is.
+    pub fn status(&self) -> RelayStatus {
+        let touch = *self.touch.borrow();
+        RelayStatus {
+            following: touch == Touch::Now,
+            connected: touch.counts(),
+            has_contents: self.database.get().is_some(),
+            passed_on: self.passing.lock().len(),
+        }
+    }
+
+    /// Stops following, and passes nothing on any more. Who waits for an answer has to look for another
+    /// server. The database stays readable until it is [removed](Service::remove).
+    pub fn stop(&self) {
+        self.stop.cancel();
+        if let Some(database) = self.database.get() {
+            database.end_work();
+        }
+        let jobs = self.passing.lock().take_all();
+        jobs.into_iter().for_each(|job| job.answer.unknown());
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
