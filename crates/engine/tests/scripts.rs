@@ -5,8 +5,8 @@
 //! UUIDs are printed, and can be written, as `<N>` in the order in which they first appear.
 //!
 //! - `schema`: begins a database with a schema.
-//! - `transact [lock=NAME] [elapsed=MS] [read-only] [role=NAME [client=NAME]]`: one operation a line; prints one result a
-//!   line, then what each monitor is told.
+//! - `transact [lock=NAME] [elapsed=MS] [read-only] [role=NAME [client=NAME]] [newer]`: one operation a
+//!   line; prints one result a line, then what each monitor is told. With `newer`, Debian's reference answers otherwise.
 //! - `monitor NAME update|update2|update3`: prints the initial contents.
 //! - `condition NAME`: changes a monitor's conditions and prints what it is told.
 //! - `record`: prints the log record of the last transaction.
