@@ -48,6 +48,15 @@ impl Authority {
         Ok(self.keys(name))
     }
 
+    /// The same with this as its common name, to which [`Authority::issue`] adds a number.
+    ///
+    /// # Errors
+    /// If a program fails.
+    pub fn issue_exactly(&self, name: &str) -> Result<Keys> {
+        self.pki(&["--batch", "--unique", "req+sign", name, "switch"])?;
+        Ok(self.keys(name))
+    }
+
     /// The same, valid from 2020 to 2021 only.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::draft::Draft;
 use crate::operation::{Operation, Values};
 use crate::query;
 use crate::reply::Reply;
+use crate::roles::Wish;
 use crate::row::Row;
 use crate::transaction::{Context, Outcome, Transaction};
 use crate::version::Version;
@@ -126,13 +127,13 @@ impl Execution<'_, '_> {
                 table,
                 condition,
                 values,
-            } => self.update(*table, condition, values),
+            } => self.update(*table, condition, values)?,
             Operation::Mutate {
                 table,
                 condition,
                 mutations,
             } => self.mutate(*table, condition, mutations)?,
-            Operation::Delete { table, condition } => self.delete(*table, condition),
+            Operation::Delete { table, condition } => self.delete(*table, condition)?,
             Operation::Wait {
                 table,
                 condition,
@@ -230,6 +231,9 @@ impl Execution<'_, '_> {
         for (column, value) in values {
             row.set(*column, value.clone());
         }
+        if let Some(role) = self.context.role {
+            role.check_insert(&self.draft, table, &row)?;
+        }
         // A request may name the standard columns, without effect.
         row.set_uuid(uuid);
         row.set_version((self.context.new_uuid)());
@@ -274,8 +278,15 @@ impl Execution<'_, '_> {
         out.extend_from_slice(b"]}");
     }
 
-    fn update(&mut self, table: TableId, condition: &Condition, values: &Values) {
+    fn update(
+        &mut self,
+        table: TableId,
+        condition: &Condition,
+        values: &Values,
+    ) -> Result<(), Error> {
         let rows = query::find(&self.draft, table, condition);
+        let columns = values.iter().map(|(column, _)| *column);
+        self.check_role(Wish::Update, table, &rows, columns)?;
         for row in &rows {
             if values
                 .iter()
@@ -290,6 +301,7 @@ impl Execution<'_, '_> {
             self.draft.put(table, Arc::new(new));
         }
         self.count_result(rows.len());
+        Ok(())
     }
 
     fn mutate(
@@ -302,6 +314,8 @@ impl Execution<'_, '_> {
         let table_schema = schema.table(table);
         let rows = query::find(&self.draft, table, condition);
         if !mutations.is_empty() {
+            let columns = mutations.iter().map(|mutation| mutation.column);
+            self.check_role(Wish::Mutate, table, &rows, columns)?;
             for row in &rows {
                 let mut new = (**row).clone();
                 for mutation in mutations {
@@ -317,12 +331,28 @@ impl Execution<'_, '_> {
         Ok(())
     }
 
-    fn delete(&mut self, table: TableId, condition: &Condition) {
+    fn delete(&mut self, table: TableId, condition: &Condition) -> Result<(), Error> {
         let rows = query::find(&self.draft, table, condition);
+        self.check_role(Wish::Delete, table, &rows, std::iter::empty())?;
         for row in &rows {
             self.draft.delete(table, &row.uuid());
         }
         self.count_result(rows.len());
+        Ok(())
+    }
+
+    fn check_role(
+        &self,
+        wish: Wish,
+        table: TableId,
+        rows: &[Arc<Row>],
+        columns: impl Iterator<Item = ColumnId>,
+    ) -> Result<(), Error> {
+        let Some(role) = self.context.role else {
+            return Ok(());
+        };
+        let rows = rows.iter().map(|row| &**row);
+        role.check_rows(&self.draft, wish, table, rows, columns)
     }
 
     /// True if the rows that satisfy the condition are, in the given columns, those of a `wait`.

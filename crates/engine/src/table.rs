@@ -1,8 +1,9 @@
 //! Tables: rows with what is derived from them, so that no check walks a table.
 
+use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
@@ -33,6 +34,31 @@ pub struct Table {
     strong: OrdMap<Uuid, u64>,
     /// The weak references (from other rows) to this table's rows.
     weak: OrdSet<WeakReference>,
+    /// The rows by their names in one column; made when asked for, gone with the next change.
+    names: OnceLock<Arc<Names>>,
+}
+
+#[derive(Debug)]
+struct Names {
+    column: ColumnId,
+    rows: HashMap<Box<str>, Uuid>,
+}
+
+impl Names {
+    fn of<'a>(rows: impl Iterator<Item = &'a Arc<Row>>, column: ColumnId) -> Names {
+        let mut names = Names {
+            column,
+            rows: HashMap::new(),
+        };
+        for row in rows {
+            let datum = row.get(column);
+            let keys = datum.pairs().iter().map(|(key, _)| key);
+            for name in datum.atoms().iter().chain(keys).filter_map(|a| a.as_str()) {
+                names.rows.entry(name.into()).or_insert(row.uuid());
+            }
+        }
+        names
+    }
 }
 
 /// Keyed, so that nobody can choose values that collide.
@@ -75,6 +101,20 @@ impl Table {
         self.rows.values()
     }
 
+    /// The first row that has a name in a column of strings, quickly if it is always the same
+    /// column that is asked for.
+    pub(crate) fn row_named(&self, column: ColumnId, name: &str) -> Option<&Arc<Row>> {
+        let names = self
+            .names
+            .get_or_init(|| Arc::new(Names::of(self.rows(), column)));
+        let uuid = if names.column == column {
+            names.rows.get(name).copied()
+        } else {
+            Names::of(self.rows(), column).rows.get(name).copied()
+        };
+        self.get(&uuid?)
+    }
+
     /// What leads from this table's rows to another version's, by UUID.
     pub(crate) fn changes_to(&self, new: &Table) -> Vec<RowChange> {
         let change = |item| match item {
@@ -92,10 +132,12 @@ impl Table {
     }
 
     pub(crate) fn insert(&mut self, row: Arc<Row>) {
+        self.names.take();
         self.rows.insert(row.uuid(), row);
     }
 
     pub(crate) fn remove(&mut self, uuid: &Uuid) {
+        self.names.take();
         self.rows.remove(uuid);
     }
 

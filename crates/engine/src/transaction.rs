@@ -10,6 +10,7 @@ use crate::changes::Changes;
 use crate::operation::{self, Operation};
 use crate::query;
 use crate::reply::Reply;
+use crate::roles::Role;
 use crate::version::Version;
 
 /// A `transact` request, parsed against a schema. It can be executed on any version of that
@@ -29,6 +30,8 @@ pub struct Transaction {
 pub struct Context<'a> {
     /// Only reads are allowed.
     pub read_only: bool,
+    /// The role of the client that asks; without one it may change everything.
+    pub role: Option<&'a Role>,
     /// Milliseconds since the request came, for `wait`.
     pub elapsed: u64,
     /// True if the session that asks owns the lock of a name.

@@ -272,6 +272,7 @@ impl World {
             Transaction::parse(document.root(), self.version.schema(), || draw(drawn));
         let mut context = Context {
             read_only: false,
+            role: None,
             elapsed: 0,
             owns_lock: &|_| false,
             new_uuid: &mut || draw(drawn),

@@ -5,8 +5,8 @@
 //! UUIDs are printed, and can be written, as `<N>` in the order in which they first appear.
 //!
 //! - `schema`: begins a database with a schema.
-//! - `transact [lock=NAME] [elapsed=MS] [read-only]`: one operation a line; prints one result a
-//!   line, then what each monitor is told.
+//! - `transact [lock=NAME] [elapsed=MS] [read-only] [role=NAME [client=NAME]] [newer]`: one operation a
+//!   line; prints one result a line, then what each monitor is told. With `newer`, Debian's reference answers otherwise.
 //! - `monitor NAME update|update2|update3`: prints the initial contents.
 //! - `condition NAME`: changes a monitor's conditions and prints what it is told.
 //! - `record`: prints the log record of the last transaction.
@@ -23,7 +23,7 @@ use ovsdb::json::Document;
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_engine::monitor::Format;
 use ovsdb_engine::record::{self, Strictness};
-use ovsdb_engine::{Changes, Context, Monitor, Outcome, Transaction, Version, convert};
+use ovsdb_engine::{Changes, Context, Monitor, Outcome, Role, Transaction, Version, convert};
 
 #[test]
 fn every_story_comes_out_as_told() {
@@ -172,8 +172,10 @@ impl Story {
         let transaction = Transaction::parse(document.root(), version.schema(), || draw(drawn));
         let option = |name: &str| options.iter().find_map(|option| option.strip_prefix(name));
         let lock = option("lock=");
+        let role = option("role=").and_then(|role| Role::new(role, option("client=")));
         let mut context = Context {
             read_only: options.contains(&"read-only"),
+            role: role.as_ref(),
             elapsed: option("elapsed=").map_or(0, |ms| ms.parse().expect("milliseconds")),
             owns_lock: &|name| Some(name) == lock,
             new_uuid: &mut || draw(drawn),

@@ -58,6 +58,7 @@ mod tests {
         let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
         let mut context = Context {
             read_only: false,
+            role: None,
             elapsed: 0,
             owns_lock: &|_| false,
             new_uuid: &mut Uuid::new_v4,

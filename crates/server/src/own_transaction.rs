@@ -36,6 +36,7 @@ pub async fn execute(
         key: KEY,
         transaction,
         read_only: false,
+        role: None,
         arrived: Instant::now(),
         owns_lock: Arc::new(|_| false),
         answer: Arc::new(Reply(Mutex::new(Some(sender)))),

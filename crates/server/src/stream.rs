@@ -34,6 +34,14 @@ impl Stream {
         matches!(self, Stream::Unix(_))
     }
 
+    /// The name that the peer has proved to have; none without TLS.
+    pub fn peer_name(&self) -> Option<String> {
+        match self {
+            Stream::Tls(stream) => stream.peer_common_name(),
+            Stream::Tcp(_) | Stream::Unix(_) => None,
+        }
+    }
+
     /// Waits until the socket can do one of `interest`.
     pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
         match self {

@@ -63,6 +63,7 @@ fn submit(database: &Database, operations: &str) -> Arc<Answers> {
         },
         transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
         read_only: false,
+        role: None,
         arrived: Instant::now(),
         owns_lock: Arc::new(|_| false),
         answer: answers.clone(),

@@ -4,7 +4,7 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::asn1_rs::{Any, FromDer};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::X509Certificate;
-use x509_parser::x509::X509Version;
+use x509_parser::x509::{X509Name, X509Version};
 
 /// Names are cut to so many characters for people.
 const NAME_LENGTH: usize = 200;
@@ -16,6 +16,8 @@ pub struct Certificate {
     pub der: CertificateDer<'static>,
     /// The subject, for people.
     pub subject: String,
+    /// The subject's common name, as it is; none if it has none, or one that is no text.
+    pub common_name: Option<String>,
     /// The issuer, for people.
     pub issuer: String,
     /// The first second of its validity, since 1970.
@@ -83,6 +85,7 @@ impl Certificate {
         let key_algorithm = algorithm(tbs.subject_pki.raw, 0).map_err(inner)?;
         let mut certificate = Certificate {
             subject: for_people(&tbs.subject.to_string()),
+            common_name: common_name(&tbs.subject),
             issuer: for_people(&tbs.issuer.to_string()),
             not_before: tbs.validity.not_before.timestamp(),
             not_after: tbs.validity.not_after.timestamp(),
@@ -162,6 +165,14 @@ impl Certificate {
     pub(crate) fn is_self_issued(&self) -> bool {
         self.subject_der == self.issuer_der
     }
+}
+
+/// The first one counts. With a NUL in it others would take it for a shorter one.
+fn common_name(subject: &X509Name<'_>) -> Option<String> {
+    let bytes = subject.iter_common_name().next()?.attr_value().data;
+    let name = std::str::from_utf8(bytes).ok()?;
+    let is_name = !name.is_empty() && !name.contains('\0');
+    is_name.then(|| name.to_owned())
 }
 
 /// The inside of the algorithm at a place of a sequence.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 use tokio_rustls::{client, server};
 
+use crate::certificate::Certificate;
 use crate::tls::told;
 
 /// So many bytes are taken to be encrypted at once.
@@ -128,6 +129,15 @@ impl TlsSocket {
     pub fn version(&self) -> Option<String> {
         let version = self.state.lock().connection.protocol_version();
         version.map(|version| format!("{version:?}"))
+    }
+
+    /// The common name in the certificate that the peer has shown.
+    pub fn peer_common_name(&self) -> Option<String> {
+        let state = self.state.lock();
+        let certificate = state.connection.peer_certificates()?.first()?;
+        Certificate::parse(certificate.clone().into_owned())
+            .ok()?
+            .common_name
     }
 
     /// Waits until one of `interest` may be possible.

@@ -25,6 +25,9 @@ fn make(folder: &Path, years: (i32, i32)) -> Files {
     let issuer = Issuer::new(params, key);
     let own = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "chassis 1");
     params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
     params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
     let certificate = params.signed_by(&own, &issuer).expect("signed").pem();
@@ -68,6 +71,8 @@ async fn what_was_written_arrives_and_nothing_piles_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut client, server) = pair(&tls(folder.path())).await;
     assert_eq!(server.version().as_deref(), Some("TLSv1_3"));
+    assert_eq!(server.peer_common_name().as_deref(), Some("chassis 1"));
+    assert_eq!(client.peer_common_name().as_deref(), Some("chassis 1"));
     let all: Vec<u8> = (0..20_000_000u32).map(|n| (n % 251) as u8).collect();
     // Nobody reads: it is the caller who keeps the bytes.
     let mut sent = 0;

@@ -185,7 +185,8 @@ impl Clustered {
                 number: one.number,
             },
             transaction,
-            read_only: false,
+            read_only: one.limits.read_only,
+            role: one.limits.role,
             arrived: arrived.unwrap_or(now),
             // The follower has asked its sessions.
             owns_lock: Arc::new(|_| true),

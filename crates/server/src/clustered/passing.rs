@@ -6,9 +6,12 @@
 //! are not answered. A server that does not lead in that term, or not yet, says so by a message
 //! without answers, and the follower sends all again in a while. After a change of leader the id tells, in the log, whether one was executed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ovsdb::Uuid;
 use ovsdb::json::{Document, Json, write};
+use ovsdb_engine::Role;
 
 /// The kind of the message with transactions.
 pub(super) const TRANSACTIONS: &str = "transactions";
@@ -22,8 +25,51 @@ pub(super) struct PassedOn {
     pub(super) id: Uuid,
     /// Milliseconds since the request came.
     pub(super) elapsed: u64,
+    pub(super) limits: Limits,
     /// The request's `params`.
     pub(super) text: Bytes,
+}
+
+/// What the client that asks may do.
+///
+/// In a message they stand before the request, in an array of their own, and only where there are
+/// any: a leader that does not know of them takes them for the request, and refuses that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Only reads are allowed.
+    pub(super) read_only: bool,
+    pub(super) role: Option<Arc<Role>>,
+}
+
+impl Limits {
+    fn write(&self, out: &mut Vec<u8>) {
+        let Limits { read_only, role } = self;
+        if !read_only && role.is_none() {
+            return;
+        }
+        out.extend_from_slice(if *read_only { b"[true" } else { b"[false" });
+        let names = role
+            .iter()
+            .flat_map(|role| [Some(role.name()), role.client()]);
+        for name in names.flatten() {
+            out.push(b',');
+            write::string(out, name);
+        }
+        out.extend_from_slice(b"],");
+    }
+
+    fn read(json: Json<'_>) -> Option<Limits> {
+        let name = |place| match json.element(place) {
+            None => Some(None),
+            Some(name) => name.string().map(Some),
+        };
+        let client = name(2)?;
+        let role = name(1)?.and_then(|role| Role::new(&role, client.as_deref()));
+        Some(Limits {
+            read_only: json.element(0)?.boolean()?,
+            role: role.map(Arc::new),
+        })
+    }
 }
 
 /// Transactions of one follower.
@@ -102,6 +148,7 @@ impl Transactions {
             number(out, one.number);
             uuid(out, &one.id);
             number(out, one.elapsed);
+            one.limits.write(out);
             out.extend_from_slice(&one.text);
         });
         out.push(b']');
@@ -113,11 +160,16 @@ impl Transactions {
         let root = document.root();
         let mut all = Vec::new();
         for one in root.element(3)?.elements() {
+            let (limits, text) = match one.element(4) {
+                None => (Limits::default(), one.element(3)?),
+                Some(text) => (Limits::read(one.element(3)?)?, text),
+            };
             all.push(PassedOn {
                 number: read_number(one.element(0)?)?,
                 id: read_uuid(one.element(1)?)?,
                 elapsed: read_number(one.element(2)?)?,
-                text: Bytes::copy_from_slice(one.element(3)?.source()),
+                limits,
+                text: Bytes::copy_from_slice(text.source()),
             });
         }
         Some(Transactions {
@@ -183,6 +235,10 @@ mod tests {
 
     #[test]
     fn messages_read_back() {
+        let limits = |read_only, role: &str, client| Limits {
+            read_only,
+            role: Role::new(role, client).map(Arc::new),
+        };
         let transactions = Transactions {
             incarnation: Uuid::from_u128(7),
             term: 3,
@@ -192,12 +248,28 @@ mod tests {
                     number: 5,
                     id: Uuid::from_u128(8),
                     elapsed: 2,
+                    limits: Limits::default(),
                     text: Bytes::from_static(br#"["db",{"op":"comment","comment":"a\nb"}]"#),
                 },
                 PassedOn {
                     number: 6,
                     id: Uuid::from_u128(9),
                     elapsed: 0,
+                    limits: limits(true, "", None),
+                    text: Bytes::from_static(br#"["db"]"#),
+                },
+                PassedOn {
+                    number: 7,
+                    id: Uuid::from_u128(10),
+                    elapsed: 0,
+                    limits: limits(false, "a \"role\"", None),
+                    text: Bytes::from_static(br#"["db"]"#),
+                },
+                PassedOn {
+                    number: 8,
+                    id: Uuid::from_u128(11),
+                    elapsed: 0,
+                    limits: limits(true, "role", Some("client")),
                     text: Bytes::from_static(br#"["db"]"#),
                 },
             ],
@@ -229,6 +301,20 @@ mod tests {
             let data = Bytes::copy_from_slice(text.as_bytes());
             assert_eq!(Transactions::read(&data), None, "{text}");
             assert_eq!(Answers::read(&data), None, "{text}");
+        }
+        let id = Uuid::from_u128(7);
+        for (limits, is_good) in [
+            ("[false]", true),
+            (r#"[false,"role"]"#, true),
+            (r#"["role"]"#, false),
+            ("[]", false),
+            ("null", false),
+            ("[true,1]", false),
+            (r#"[true,"role",null]"#, false),
+        ] {
+            let text = format!(r#"["{id}",1,2,[[1,"{id}",0,{limits},["db"]]]]"#);
+            let read = Transactions::read(&Bytes::from(text));
+            assert_eq!(read.is_some(), is_good, "{limits}");
         }
     }
 }

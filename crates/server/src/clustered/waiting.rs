@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ovsdb::{Error, Tag, Uuid};
 
-use super::passing::{PassedOn, Transactions};
+use super::passing::{Limits, PassedOn, Transactions};
 use crate::database::Job;
 use crate::locks::SessionId;
 
@@ -387,6 +387,10 @@ fn passed_on(entry: &Entry, number: u64) -> PassedOn {
         number,
         id: entry.id,
         elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
+        limits: Limits {
+            read_only: entry.job.read_only,
+            role: entry.job.role.clone(),
+        },
         text: entry.job.text.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ovsdb::Uuid;
-use ovsdb_engine::{Context, Outcome, Transaction, Version};
+use ovsdb_engine::{Context, Outcome, Role, Transaction, Version};
 
 use crate::locks::SessionId;
 
@@ -29,6 +29,8 @@ pub struct Job {
     pub transaction: Transaction,
     /// Only reads are allowed.
     pub read_only: bool,
+    /// The role of the client that asks; without one it may change everything.
+    pub role: Option<Arc<Role>>,
     /// When the request came.
     pub arrived: Instant,
     /// True if the session that asks owns the lock of a name.
@@ -55,6 +57,7 @@ impl Job {
         let elapsed = self.arrived.elapsed().as_millis();
         let mut context = Context {
             read_only: self.read_only || read_only,
+            role: self.role.as_deref(),
             elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX),
             owns_lock: &*self.owns_lock,
             new_uuid: &mut Uuid::new_v4,

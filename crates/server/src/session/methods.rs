@@ -14,6 +14,9 @@ use crate::report;
 use crate::server_database;
 use crate::service::Served;
 
+/// What a client that may only read is told when it asks for a lock.
+const READ_ONLY: &str = "lock and unlock methods not allowed, DB server is read only.";
+
 /// It is about to read who leads what.
 fn asks_for_server(request: &Request<'_>) -> bool {
     let reads = request.method == "transact" || request.method.starts_with("monitor");
@@ -122,6 +125,9 @@ impl Session {
     }
 
     fn lock(&mut self, request: &Request<'_>) -> Result<(), Ending> {
+        if self.is_read_only() {
+            return self.error_text(request.id.source(), READ_ONLY);
+        }
         let Some(name) = self.lock_name(request)? else {
             return Ok(());
         };
@@ -147,6 +153,9 @@ impl Session {
     }
 
     fn unlock(&mut self, request: &Request<'_>) -> Result<(), Ending> {
+        if self.is_read_only() {
+            return self.error_text(request.id.source(), READ_ONLY);
+        }
         let Some(name) = self.lock_name(request)? else {
             return Ok(());
         };

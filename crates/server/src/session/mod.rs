@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ovsdb::json::Json;
 use ovsdb::message::Message;
+use ovsdb_engine::Role;
 use tokio::io::Interest;
 
 use crate::counters::{ErrorKind, SessionEnd};
@@ -107,6 +108,8 @@ struct Session {
     /// The log has a line on its coming.
     told: bool,
     owns_lock: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// What the client may write depends on this; without it, it may write everything.
+    role: Option<Arc<Role>>,
 }
 
 /// Serves a client until it is gone.
@@ -119,6 +122,10 @@ pub(crate) async fn run(
 ) {
     let Connection { stream, peer } = connection;
     let interval = origin.options().probe_interval.unwrap_or_default();
+    let role = origin.options().role.as_deref().and_then(|role| {
+        let client = stream.peer_name();
+        Role::new(role, client.as_deref()).map(Arc::new)
+    });
     let owner = service.clone();
     let mut session = Session {
         id,
@@ -144,6 +151,7 @@ pub(crate) async fn run(
         has_spoken: false,
         told: false,
         owns_lock: Arc::new(move |name| owner.locks.lock().owns(id, name)),
+        role,
         service,
     };
     // Given up before the connection closes: who sees that finds the locks free.
@@ -503,6 +511,11 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// The client may only read, at the moment.
+    fn is_read_only(&self) -> bool {
+        self.origin.options().read_only
     }
 
     /// A request is answered an error.

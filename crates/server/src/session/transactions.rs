@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use ovsdb::json::Json;
-use ovsdb::{Error, Tag, Uuid};
+use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_engine::{Context, Outcome, Transaction};
 
 use super::under_way::{Answer, Counted, MAX_BLOCKED, count};
@@ -93,7 +93,8 @@ impl Session {
             },
             transaction,
             // What is reserved refuses writes by its name.
-            read_only: false,
+            read_only: self.is_read_only(),
+            role: self.role.clone(),
             arrived,
             owns_lock: self.owns_lock.clone(),
             answer: Arc::new(JobAnswer { mailbox, number }),
@@ -133,6 +134,7 @@ impl Session {
     ) -> (Vec<u8>, Option<Tag>) {
         let mut context = Context {
             read_only: true,
+            role: self.role.as_deref(),
             elapsed: 0,
             owns_lock: &*self.owns_lock,
             new_uuid: &mut Uuid::new_v4,
@@ -149,29 +151,7 @@ impl Session {
         let Some(served) = self.lookup(&request)? else {
             return Ok(Handled::Yes);
         };
-        let name = served.database.committed().version.schema().name.clone();
-        let schema = if self.transactions.find_blocked(request.id).is_some() {
-            Err(self.syntax_error_of(&request, "duplicate request ID"))
-        } else {
-            match (request.params.len(), request.params.element(1)) {
-                (2, Some(schema)) => ovsdb::Schema::parse(schema),
-                _ => Err(Error::syntax(request.params, "array expected")),
-            }
-        };
-        let schema = schema.and_then(|schema| {
-            if schema.name == name && served.reserved {
-                let details = format!("conversion is not allowed for read-only database {name}");
-                return Err(Error::new(Tag::NotAllowed, details));
-            }
-            if schema.name == name {
-                return Ok(schema);
-            }
-            let details = format!(
-                "new schema name ({}) does not match database name ({name})",
-                schema.name
-            );
-            Err(Error::new(Tag::InvalidParameters, details))
-        });
+        let schema = self.schema_to_convert_to(&request, &served);
         match schema {
             Ok(schema) => {
                 let now = Instant::now();
@@ -184,6 +164,37 @@ impl Session {
             Err(error) => self.error(request.id.source(), &error)?,
         }
         Ok(Handled::Yes)
+    }
+
+    /// What a `convert` asks for, if the client may.
+    fn schema_to_convert_to(
+        &self,
+        request: &Request<'_>,
+        served: &Served,
+    ) -> Result<Schema, Error> {
+        if self.transactions.find_blocked(request.id).is_some() {
+            return Err(self.syntax_error_of(request, "duplicate request ID"));
+        }
+        let name = served.database.committed().version.schema().name.clone();
+        if let Some(role) = &self.role {
+            return Err(role.conversion_error(&name));
+        }
+        if self.is_read_only() || served.reserved {
+            let details = format!("conversion is not allowed for read-only database {name}");
+            return Err(Error::new(Tag::NotAllowed, details));
+        }
+        let (2, Some(schema)) = (request.params.len(), request.params.element(1)) else {
+            return Err(Error::syntax(request.params, "array expected"));
+        };
+        let schema = Schema::parse(schema)?;
+        if schema.name == name {
+            return Ok(schema);
+        }
+        let details = format!(
+            "new schema name ({}) does not match database name ({name})",
+            schema.name
+        );
+        Err(Error::new(Tag::InvalidParameters, details))
     }
 
     /// Ends a waiting transaction (RFC 7047 section 4.1.4).

@@ -131,6 +131,7 @@ impl Member {
             },
             transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
             read_only: false,
+            role: None,
             arrived: Instant::now(),
             owns_lock: Arc::new(|_| false),
             answer: Arc::new(Tell(parking_lot::Mutex::new(Some(sender)))),

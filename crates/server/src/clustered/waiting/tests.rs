@@ -31,6 +31,7 @@ fn job_of(session: SessionId, order: u64, text: &str, lock: Arc<AtomicBool>) -> 
         order,
         transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
         read_only: false,
+        role: None,
         arrived: Instant::now(),
         owns_lock: Arc::new(move |_| lock.load(Ordering::Relaxed)),
         answer: Arc::new(Nobody),
