@@ -18,7 +18,7 @@ mod mailbox;
 mod monitors;
 pub mod ordering;
 mod outbox;
-pub mod own_files;
+pub use ovsdb_sockets::own_files;
 pub mod pid_file;
 pub mod probe;
 pub mod remote;

@@ -98,6 +98,12 @@ impl Session {
             return Err(Error::syntax(params, details));
         };
         self.service.served(&name).ok_or_else(|| {
+            if self.service.is_awaited(&name) {
+                let details = format!(
+                    "{method} request specifies database {name} which is not yet available because it has not completed joining its cluster"
+                );
+                return Error::new(Tag::DatabaseNotAvailable, details);
+            }
             let details = format!("{method} request specifies unknown database {name}");
             Error::about(params, Tag::UnknownDatabase, details)
         })

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use ovsdb_sockets::unix;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
@@ -67,18 +68,21 @@ pub(super) async fn keep(shared: Arc<Shared>, target: Arc<Target>) {
 /// A connection that was made.
 enum Made {
     Plain(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
-    let Address::Network {
-        transport,
-        host,
-        port,
-    } = &target.address
-    else {
-        let words = "only tcp: and ssl: addresses can be dialled";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    let (transport, host, port) = match &target.address {
+        Address::Unix(path) => {
+            let stream = unix::connect(&shared.settings.folder.join(path))?;
+            return Ok(Made::Unix(stream));
+        }
+        Address::Network {
+            transport,
+            host,
+            port,
+        } => (transport, host, port),
     };
     let host = host.to_resolve();
     let connect = TcpStream::connect((host.as_str(), *port));
@@ -143,6 +147,10 @@ async fn talk(shared: &Arc<Shared>, target: &Target, made: Made) -> bool {
     let closed = match shared.tell(connected).await {
         true => match made {
             Made::Plain(stream) => {
+                let (read, write) = stream.into_split();
+                running.run(read, write, stop).await
+            }
+            Made::Unix(stream) => {
                 let (read, write) = stream.into_split();
                 running.run(read, write, stop).await
             }
