@@ -349,7 +349,7 @@ async fn where_it_cannot_listen_it_does_not_start() {
     let (sender, _events) = tokio::sync::mpsc::channel(1);
     let error = ovsdb_cluster::wire::stream::Peers::start(
         local(1, address),
-        &[address],
+        &[address.into()],
         &Servers::new(),
         sender,
         Settings::default(),

@@ -238,7 +238,7 @@ impl ClusterMember {
         let cluster = self.cluster.as_ref();
         Ok(node::Settings {
             db: self.side.short().to_owned(),
-            listen: vec![SocketAddr::new(ip, port)],
+            listen: vec![SocketAddr::new(ip, port).into()],
             wire: self.wire(),
             log: ovsdb_log::Options::default(),
             announcement: announcement(),
@@ -366,6 +366,6 @@ impl MakerOf {
 }
 
 /// What this program's members can do.
-fn announcement() -> Announcement {
+pub fn announcement() -> Announcement {
     Announcement::new([OWN_MESSAGES, PRE_VOTE])
 }

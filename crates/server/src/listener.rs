@@ -3,27 +3,22 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ovsdb_sockets::unix::{self, SocketFile};
 use parking_lot::Mutex;
-use rustix::fs::Mode;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::entrance::{Entrance, Plaintext};
-use crate::own_files;
 use crate::remote::Remote;
 use crate::stream::{Connection, Stream};
 
 /// Longer than the reference's 64: a cluster of clients reconnects at once.
 const BACKLOG: i32 = 1024;
-/// Bytes of `sockaddr_un.sun_path` without the terminating zero.
-const MAX_SUN_PATH: usize = 107;
 /// How long to wait after a failed accept, which would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often to log failed accepts.
@@ -48,20 +43,6 @@ enum ListeningSocket {
         listener: UnixListener,
         _file: SocketFile,
     },
-}
-
-/// A Unix socket's name in the file system.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    /// Device and inode.
-    id: (u64, u64),
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        own_files::remove(&self.path, self.id);
-    }
 }
 
 impl Listener {
@@ -119,7 +100,7 @@ impl Listener {
 
     fn open_unix(path: &Path) -> io::Result<Listener> {
         let name = format!("punix:{}", path.display());
-        let (listener, file) = bind_unix(path).map_err(|e| named(&name, e))?;
+        let (listener, file) = unix::listen(path, BACKLOG).map_err(|e| named(&name, e))?;
         Ok(Listener::new(
             ListeningSocket::Unix {
                 listener,
@@ -280,65 +261,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
-    remove_stale(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    // On Linux the file gets the socket's mode, less the umask: user and group, as the reference.
-    rustix::fs::fchmod(&socket, Mode::RWXU | Mode::RWXG)?;
-    with_address(path, |address| socket.bind(address))?;
-    let file = SocketFile {
-        id: own_files::id_of(path)?,
-        path: path.to_path_buf(),
-    };
-    own_files::add(path, file.id);
-    socket.listen(BACKLOG)?;
-    let listener: std::os::unix::net::UnixListener = socket.into();
-    Ok((UnixListener::from_std(listener)?, file))
-}
-
-/// Removes the socket of a server that has gone. Anything else that has the name is an error.
-fn remove_stale(path: &Path) -> io::Result<()> {
-    let found = match std::fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    let in_use = |why| Err(io::Error::new(io::ErrorKind::AddrInUse, why));
-    if !found.file_type().is_socket() {
-        return in_use("exists and is not a socket");
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    match with_address(path, |address| socket.connect(address)) {
-        Ok(()) => in_use("in use by a live server"),
-        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Its queue of connections is full.
-        Err(e) if e.kind() == io::ErrorKind::WouldBlock => in_use("in use by a live server"),
-        Err(e) => Err(e),
-    }
-}
-
-/// Calls `action` with the address of a Unix socket. A path too long for an address goes through
-/// an open folder, `/proc/self/fd/N/NAME`.
-pub(crate) fn with_address<T>(
-    path: &Path,
-    action: impl FnOnce(&SockAddr) -> io::Result<T>,
-) -> io::Result<T> {
-    if path.as_os_str().len() <= MAX_SUN_PATH {
-        return action(&SockAddr::unix(path)?);
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidFilename.into());
-    };
-    let folder = std::fs::File::open(parent)?;
-    let short = Path::new("/proc/self/fd")
-        .join(folder.as_raw_fd().to_string())
-        .join(name);
-    action(&SockAddr::unix(short)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,32 +327,6 @@ mod tests {
                 .starts_with("unix#")
         );
         drop(first);
-        assert!(!path.exists());
-    }
-
-    #[tokio::test]
-    async fn anothers_file_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("db.sock");
-        let first = Listener::open(&Remote::Unix(path.clone())).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "data").unwrap();
-        drop(first);
-        let error = Listener::open(&Remote::Unix(path.clone())).expect_err("a file");
-        assert!(error.to_string().contains("not a socket"), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), b"data");
-    }
-
-    #[tokio::test]
-    async fn long_paths_work() {
-        let folder = tempfile::tempdir().unwrap();
-        let deep = folder.path().join("d".repeat(120));
-        std::fs::create_dir(&deep).unwrap();
-        let path = deep.join("db.sock");
-        let listener = Listener::open(&Remote::Unix(path.clone())).unwrap();
-        assert!(path.exists());
-        assert!(Listener::open(&Remote::Unix(path.clone())).is_err());
-        drop(listener);
         assert!(!path.exists());
     }
 }

@@ -135,6 +135,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// The databases that have a row, in alphabetical order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.rows.lock().keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Whether a database has a row.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.rows.lock().contains_key(name)
+    }
+
     /// Makes a database's row what it should be; `None` removes it.
     pub(crate) fn set(
         &self,
@@ -144,11 +156,6 @@ impl Rows {
     ) -> Result<(), Error> {
         let mut rows = self.rows.lock();
         set(&mut rows, server, name, status)
-    }
-
-    /// A database has a row.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.rows.lock().contains_key(name)
     }
 
     /// The databases that are kept so.
@@ -246,6 +253,7 @@ mod tests {
         status.leader = false;
         rows.set(&server, "D", Some(&status)).expect("modify");
         assert_eq!(row().as_deref(), Some("[] true 7 false clustered D []"));
+        assert_eq!((rows.names(), rows.has("D")), (vec!["D".to_owned()], true));
         rows.set(&server, "D", None).expect("delete");
         assert_eq!(row(), None);
     }

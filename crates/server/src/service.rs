@@ -212,9 +212,14 @@ impl Service {
         self.databases.read().get(name).cloned()
     }
 
-    /// The databases' names, `_Server` included, in alphabetical order.
+    /// The databases' names, `_Server` and those that have no contents yet included, in alphabetical order.
     pub fn names(&self) -> Vec<String> {
-        self.databases.read().keys().cloned().collect()
+        self.rows.names()
+    }
+
+    /// Whether it is a database that has no contents yet.
+    pub(crate) fn is_awaited(&self, name: &str) -> bool {
+        self.rows.has(name) && self.served(name).is_none()
     }
 
     /// The names of standalone databases, without `_Server`, in alphabetical order.

@@ -314,10 +314,11 @@ impl Inner {
         );
     }
 
-    /// Asks the leader to be let go; a leader first makes another one lead.
-    pub(super) fn ask_to_leave(&self, life: &Life) {
+    /// Asks the leader to be let go; a leader first makes another one lead. It may have been elected again
+    /// since it was last asked.
+    pub(super) async fn ask_to_leave(&self, life: &Life) {
         if life.is_leader() {
-            return;
+            self.hand_over_and_stay(life).await;
         }
         let own = self.identity.server_id;
         let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: own });
@@ -410,8 +411,7 @@ impl Node {
             return Err(ChangeError::OnlyMember);
         }
         self.inner.leaving.store(true, Ordering::Relaxed);
-        self.inner.hand_over_and_stay(&life).await;
-        self.inner.ask_to_leave(&life);
+        self.inner.ask_to_leave(&life).await;
         Ok(())
     }
 }

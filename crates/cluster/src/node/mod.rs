@@ -26,7 +26,6 @@ mod troubles;
 mod votes;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -54,7 +53,7 @@ use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
 use crate::replica::{Place, Replica};
-use crate::wire::stream::{self, Event, LinkId, Local, LogLimit, Peers, SendError};
+use crate::wire::stream::{self, Event, LinkId, Listen, Local, LogLimit, Peers, SendError};
 use crate::wire::{Announcement, Body};
 
 pub use self::counters::Counters;
@@ -67,7 +66,7 @@ pub struct Settings {
     /// How log lines name the database (their field `db`).
     pub db: String,
     /// Where it listens for the others.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listen>,
     /// Bounds and times of the connections.
     pub wire: stream::Settings,
     /// Bounds of the log's queue.
@@ -186,6 +185,8 @@ struct Inner {
     at_work: Arc<Semaphore>,
     /// Something has happened that the member's own task should look at.
     wake: Notify,
+    /// The server is a member no more.
+    left: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -258,6 +259,7 @@ impl Node {
             leaving: AtomicBool::new(false),
             at_work: Arc::new(Semaphore::new(AT_WORK)),
             wake: Notify::new(),
+            left: CancellationToken::new(),
             stop: CancellationToken::new(),
             settings,
         });
@@ -375,6 +377,15 @@ impl Node {
     /// Members of other clusters that were refused; the newest.
     pub fn stranger(&self) -> Option<Stranger> {
         self.inner.report.lock().stranger.clone()
+    }
+
+    /// Waits until the server is a member no more, and its file says so; false if it stops before.
+    pub async fn left(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.inner.left.cancelled() => true,
+            () = self.inner.stop.cancelled() => false,
+        }
     }
 
     /// The place of the last applied entry; 0 before there is one.

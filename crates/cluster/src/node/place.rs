@@ -233,6 +233,10 @@ impl Inner {
             let leader = now.leader.unwrap_or_default();
             tracing::info!(db, "raft: follows server {leader} in term {term}");
         }
+        if before.connected != now.connected {
+            let connected = now.connected;
+            tracing::debug!(db, "raft: raft_is_connected: {connected}");
+        }
         if before.connected && !now.connected {
             tracing::warn!(db, "raft: is cut off from a majority of the members");
         } else if !before.connected && now.connected {

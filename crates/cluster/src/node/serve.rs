@@ -51,6 +51,7 @@ pub(super) async fn run(inner: Arc<Inner>, opened: Opened, mut events: Events) {
             End::Left => {
                 tracing::info!(db = inner.db(), "raft: has left the cluster");
                 inner.report.lock().left = true;
+                inner.left.cancel();
                 inner.stop.cancelled().await;
                 return;
             }
@@ -335,11 +336,12 @@ impl Inner {
     }
 
     /// Asks again for what nobody has granted yet.
-    fn ask_again(&self, life: &Life) {
+    fn ask_again(self: &Arc<Self>, life: &Arc<Life>) {
         if self.is_joining(life) {
             self.ask_all();
         } else if self.leaving.load(Ordering::Relaxed) {
-            self.ask_to_leave(life);
+            let (inner, life) = (self.clone(), life.clone());
+            tokio::spawn(async move { inner.ask_to_leave(&life).await });
         }
     }
 

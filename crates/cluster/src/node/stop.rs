@@ -42,7 +42,7 @@ impl Inner {
         };
         tracing::info!(
             db = self.db(),
-            "raft: hands the leadership over to server {next}"
+            "raft: Transferring leadership to server {next}"
         );
         let _ = life.raft.trigger().transfer_leader(next).await;
         let deadline = tokio::time::Instant::now() + ELECTION;

@@ -92,7 +92,7 @@ impl Seeker {
         };
         let listen = SocketAddr::new(cluster.local, cluster.raft_port(side));
         let settings = seeking.wire.clone();
-        let peers = Peers::start(local, &[listen], &Servers::new(), sender, settings)?;
+        let peers = Peers::start(local, &[listen.into()], &Servers::new(), sender, settings)?;
         let asked = cluster.others().into_iter().chain(seeking.remotes.clone());
         let asked: Vec<String> = asked.map(|node| cluster.raft_address(side, node)).collect();
         peers.set_members(&Servers::new(), &asked);

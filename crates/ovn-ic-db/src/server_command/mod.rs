@@ -1,5 +1,6 @@
 //! `ovn-ic-db ovsdb-server`: any databases, with the command line of ovsdb-server(1).
 
+mod clustered;
 mod detach;
 mod options;
 mod paths;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use ovsdb_cluster::wire::stream;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::log_control::{self, Destination, Level, LogControl};
 use ovsdb_server::pid_file::PidFile;
@@ -98,7 +100,7 @@ async fn run(options: &Options, paths: Paths, logging: Logging) -> anyhow::Resul
     };
     let mut station = Station::open(places(&paths)?, manner)?;
     let outcome = tokio::select! {
-        outcome = serve(options, &paths.databases, &mut station) => outcome,
+        outcome = serve(options, &paths, &mut station) => outcome,
         () = stop.asked() => Ok(()),
     };
     // After a failure, too: the control socket goes by this.
@@ -123,21 +125,28 @@ fn places(paths: &Paths) -> anyhow::Result<Places> {
 }
 
 /// Loads the databases and lets clients in. Ends only with an error.
-async fn serve(
-    options: &Options,
-    databases: &[PathBuf],
-    station: &mut Station,
-) -> anyhow::Result<()> {
-    let loads: Vec<_> = databases
+async fn serve(options: &Options, paths: &Paths, station: &mut Station) -> anyhow::Result<()> {
+    let loads: Vec<_> = paths
+        .databases
         .iter()
         .cloned()
         .map(|path| tokio::task::spawn_blocking(move || open(&path)))
         .collect();
     for load in loads {
-        let file = load.await??;
+        let file = match load.await?? {
+            Loaded::Alone(file) => file,
+            Loaded::Member(path) => {
+                let wire = stream::Settings {
+                    folder: paths.run.clone(),
+                    ..stream::Settings::default()
+                };
+                clustered::open(&path, station.subject(), wire).await?;
+                continue;
+            }
+        };
         let path = file.path().to_owned();
         let (rows, schema) = (file.version().row_count(), file.version().schema().clone());
-        station.add(file, options.durability.policy())?;
+        station.add(*file, options.durability.policy())?;
         tracing::info!(
             "{}: {}, schema {}, {rows} rows, on {}",
             schema.name,
@@ -153,10 +162,20 @@ async fn serve(
     std::future::pending().await
 }
 
-fn open(path: &Path) -> anyhow::Result<File> {
+/// A file that has been read.
+enum Loaded {
+    Alone(Box<File>),
+    /// One of a cluster's member, which is read when it is added.
+    Member(PathBuf),
+}
+
+fn open(path: &Path) -> anyhow::Result<Loaded> {
+    if clustered::is_clustered(path)? {
+        return Ok(Loaded::Member(path.to_owned()));
+    }
     let file = File::open(path)?;
     if let Some(dropped) = file.save_torn() {
         tracing::warn!("{dropped}");
     }
-    Ok(file)
+    Ok(Loaded::Alone(Box::new(file)))
 }

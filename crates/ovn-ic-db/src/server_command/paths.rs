@@ -11,6 +11,8 @@ use super::options::Options;
 /// Every file of one run, absolute: the working folder may change.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Paths {
+    /// The run folder, where relative `unix:` addresses begin.
+    pub run: PathBuf,
     /// The remotes, with the text that names them.
     pub remotes: Vec<(String, Remote)>,
     /// The control socket.
@@ -75,6 +77,7 @@ impl Paths {
                 .iter()
                 .map(|path: &PathBuf| std::path::absolute(Path::new(path)))
                 .collect::<io::Result<_>>()?,
+            run,
         })
     }
 }
@@ -100,6 +103,7 @@ mod tests {
         assert_eq!(
             paths,
             Paths {
+                run: "/run/x".into(),
                 remotes: vec![("punix:a.sock".into(), Remote::Unix("/run/x/a.sock".into()))],
                 control: Some("/d/b.ctl".into()),
                 pid_file: Some("/run/x/ovsdb-server.pid".into()),

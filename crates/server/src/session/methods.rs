@@ -101,7 +101,7 @@ impl Session {
             return Err(Error::syntax(params, details));
         };
         self.service.served(&name).ok_or_else(|| {
-            if self.service.is_announced(&name) {
+            if self.service.is_announced(&name) || self.service.is_awaited(&name) {
                 let details = format!(
                     "{method} request specifies database {name} which is not yet available \
                      because it has not completed joining its cluster"

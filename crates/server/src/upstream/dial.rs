@@ -1,14 +1,12 @@
 //! Calling a remote.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_cluster::address::Address;
 use ovsdb_cluster::wire::stream::connect::{Made, Patience, connect};
 use ovsdb_tls::Tls;
-use tokio::net::UnixStream;
-use tokio::time::timeout;
 
 use super::remotes::Remote;
 use crate::stream::Stream;
@@ -26,17 +24,14 @@ pub(super) async fn dial(
             io::ErrorKind::InvalidInput,
             "this is no address of a server",
         )),
-        Some(Address::Unix(path)) => {
-            let connected = timeout(patience, UnixStream::connect(path)).await;
-            let stream = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            Ok(Stream::Unix(stream))
-        }
         Some(address) => {
             let patience = Patience {
                 connect: patience,
                 handshake: patience.max(HANDSHAKE),
             };
-            match connect(address, tls, patience).await {
+            // Paths are whole by now.
+            match connect(address, Path::new("/"), tls, patience).await {
+                Ok(Made::Unix(stream)) => Ok(Stream::Unix(stream)),
                 Ok(Made::Plain(stream)) => Ok(Stream::Tcp(stream)),
                 Ok(Made::Tls(stream)) => Ok(Stream::Tls(Box::new((*stream).into()))),
                 Err(failure) => Err(failure.error),

@@ -97,7 +97,7 @@ impl Member {
     fn settings(&self) -> Settings {
         Settings {
             db: "D".to_owned(),
-            listen: vec![self.listen],
+            listen: vec![self.listen.into()],
             wire: Default::default(),
             log: Default::default(),
             announcement: Announcement::new([OWN_MESSAGES, PRE_VOTE]),

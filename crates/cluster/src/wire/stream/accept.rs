@@ -1,43 +1,25 @@
 //! Being called.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_tls::{Coming, Tls};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::link::Running;
+use super::listen::{Caller, Listener};
 use super::table::Shared;
 
-/// Callers that wait for us to take their call.
-const BACKLOG: i32 = 128;
+/// What callers at a socket's file are called: they have no addresses.
+const UNIX_CALLER: &str = "unix";
 /// The pause after a call could not be taken, for example for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens at an address; one of IPv6 does not take IPv4 calls.
-pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM.nonblocking(),
-        Some(Protocol::TCP),
-    )?;
-    // A predecessor's last connections do not keep the port from us.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
 /// Takes calls until all is over; with TLS if there are keys for it here.
-pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener, tls: Option<Arc<Tls>>) {
+pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, tls: Option<Arc<Tls>>) {
     let mut coming = Coming::new(shared.settings.max_accepted);
     loop {
         tokio::select! {
@@ -54,9 +36,11 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: TcpListener, tls: 
             () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, from)) => {
-                // Without it answers may be a little late, no more.
-                let _ = stream.set_nodelay(true);
+            Ok(Caller::Unix(stream)) => {
+                let (read, write) = stream.into_split();
+                take(&shared, read, write, UNIX_CALLER.to_owned());
+            }
+            Ok(Caller::Tcp(stream, from)) => {
                 if let Some(tls) = &tls {
                     coming.add(shake_hands(shared.clone(), tls.clone(), stream, from));
                 } else {

@@ -1,11 +1,13 @@
-//! Making one connection with an address on a network.
+//! Making one connection with an address.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ovsdb_sockets::unix;
 use ovsdb_tls::Tls;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
@@ -16,6 +18,8 @@ use crate::address::{Address, Transport};
 pub enum Made {
     /// Without TLS.
     Plain(TcpStream),
+    /// On this machine.
+    Unix(UnixStream),
     /// With it.
     Tls(Box<TlsStream<TcpStream>>),
 }
@@ -47,23 +51,23 @@ pub struct Patience {
     pub handshake: Duration,
 }
 
-/// Connects with an address on a network; with `ssl:` ones by these keys.
+/// Connects with an address; with `ssl:` ones by these keys. A relative path of `unix:` is in `folder`.
 ///
 /// # Errors
 /// If nobody answers in time, or the handshake fails.
 pub async fn connect(
     address: &Address,
+    folder: &Path,
     tls: Option<&Arc<Tls>>,
     patience: Patience,
 ) -> Result<Made, Failure> {
-    let Address::Network {
-        transport,
-        host,
-        port,
-    } = address
-    else {
-        let words = "only tcp: and ssl: addresses can be dialled";
-        return Err(io::Error::new(io::ErrorKind::Unsupported, words).into());
+    let (transport, host, port) = match address {
+        Address::Unix(path) => return Ok(Made::Unix(unix::connect(&folder.join(path))?)),
+        Address::Network {
+            transport,
+            host,
+            port,
+        } => (transport, host, port),
     };
     let host = host.to_resolve();
     let connect = TcpStream::connect((host.as_str(), *port));

@@ -68,7 +68,7 @@ async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
         connect: settings.connect,
         handshake: settings.handshake,
     };
-    let made = connect::connect(&target.address, settings.tls.as_ref(), patience).await;
+    let made = connect::connect(&target.address, &settings.folder, settings.tls.as_ref(), patience).await;
     if made.as_ref().is_err_and(|failure| failure.no_tls) {
         shared.failed_handshakes.increment();
     }
@@ -92,6 +92,10 @@ async fn talk(shared: &Arc<Shared>, target: &Target, made: Made) -> bool {
     let closed = match shared.tell(connected).await {
         true => match made {
             Made::Plain(stream) => {
+                let (read, write) = stream.into_split();
+                running.run(read, write, stop).await
+            }
+            Made::Unix(stream) => {
                 let (read, write) = stream.into_split();
                 running.run(read, write, stop).await
             }

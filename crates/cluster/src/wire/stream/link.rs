@@ -14,6 +14,7 @@ use super::identity::Refusal;
 use super::inbox::{Framed, Inbox, Room};
 use super::outbox::{Kind, Outbox};
 use super::table::{Accepted, Shared};
+use super::traffic;
 use crate::entry::ServerId;
 use crate::wire::Message;
 use crate::wire::frame::{Frame, FrameWriter, Outgoing};
@@ -182,6 +183,10 @@ impl Running {
         let wrong = |error: String| Closed::Refused(Refusal::NotAMessage(error).into());
         match Rpc::parse(document.root()).map_err(wrong)? {
             Rpc::Notification { method, params } => {
+                if traffic::is_logged() {
+                    let (db, address) = (self.shared.db(), self.shared.address_of(self.id));
+                    traffic::received(&db, &address, &method, params.source());
+                }
                 let message =
                     Message::from_notification(&method, params, &text).map_err(|error| {
                         let method: String = method.chars().take(40).collect();

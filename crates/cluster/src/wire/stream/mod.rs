@@ -18,15 +18,18 @@ mod event;
 mod identity;
 mod inbox;
 mod link;
+mod listen;
 mod log_limit;
 mod outbox;
 mod peers;
 mod settings;
 mod table;
+mod traffic;
 
 pub use budget::Held;
 pub use event::{Closed, Event, LinkId};
 pub use identity::{Local, Refusal};
+pub use listen::Listen;
 pub use log_limit::LogLimit;
 pub use peers::{LinkStatus, Peers, SendError};
 pub use settings::Settings;

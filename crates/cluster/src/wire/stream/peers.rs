@@ -1,13 +1,11 @@
 //! The owner's side.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_tls::Tls;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::DropGuard;
 
@@ -15,9 +13,11 @@ use super::accept;
 use super::dial;
 use super::event::{Event, LinkId};
 use super::identity::Local;
+use super::listen::{Listen, Listener};
 use super::outbox::{Kind, Outbox};
 use super::settings::Settings;
 use super::table::{Link, Shared, State, Target};
+use super::traffic;
 use crate::address::Transport;
 use crate::entry::{ServerId, Servers};
 use crate::wire::message::frame;
@@ -67,7 +67,6 @@ pub struct LinkStatus {
 #[derive(Debug)]
 pub struct Peers {
     shared: Arc<Shared>,
-    listening: Vec<SocketAddr>,
     _stop: DropGuard,
 }
 
@@ -80,22 +79,14 @@ impl Peers {
     /// nothing is left behind then.
     pub fn start(
         local: Local,
-        listen: &[SocketAddr],
+        listen: &[Listen],
         members: &Servers,
         events: mpsc::Sender<Event>,
         settings: Settings,
     ) -> io::Result<Peers> {
         let tls = tls_for(&local.address, &settings)?;
-        let mut listeners = Vec::new();
-        for address in listen {
-            let listener = accept::listen(*address)
-                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-            listeners.push(listener);
-        }
-        let listening = listeners
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<io::Result<_>>()?;
+        let listeners = listen.iter().map(Listener::open);
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared::new(local, settings, events));
         for listener in listeners {
             let calls = accept::take_calls(shared.clone(), listener, tls.clone());
@@ -104,15 +95,9 @@ impl Peers {
         let peers = Peers {
             _stop: shared.stop.clone().drop_guard(),
             shared,
-            listening,
         };
         peers.set_members(members, &[]);
         Ok(peers)
-    }
-
-    /// Where it listens, in the order of the addresses given.
-    pub fn listening(&self) -> &[SocketAddr] {
-        &self.listening
     }
 
     /// Dials these from now on, and no others: the members (but not us), and addresses of
@@ -179,7 +164,7 @@ impl Peers {
     /// # Errors
     /// If it is not sent. What was sent can still get lost with its connection.
     pub fn send(&self, to: ServerId, body: &Body, comment: Option<&str>) -> Result<(), SendError> {
-        let (outbox, head) = {
+        let to = {
             let state = self.shared.state.lock();
             let Some((_, link)) = state.link_for(to, Kind::of(body)) else {
                 return Err(SendError::NotConnected);
@@ -187,7 +172,7 @@ impl Peers {
             let ours = state.announcement(to).is_some();
             prepare(&state, link, ours, body, comment)?
         };
-        self.push(&outbox, &head, body)
+        self.push(&to, body)
     }
 
     /// Sends on a connection, for example where it is not known who is there.
@@ -200,23 +185,26 @@ impl Peers {
         body: &Body,
         comment: Option<&str>,
     ) -> Result<(), SendError> {
-        let (outbox, head) = {
+        let to = {
             let state = self.shared.state.lock();
             let link = state.link(link).ok_or(SendError::NotConnected)?;
             prepare(&state, link, link.is_ours(), body, comment)?
         };
-        self.push(&outbox, &head, body)
+        self.push(&to, body)
     }
 
-    fn push(&self, outbox: &Outbox, head: &Head, body: &Body) -> Result<(), SendError> {
+    fn push(&self, to: &Way, body: &Body) -> Result<(), SendError> {
         if self.shared.is_halted() {
             return Err(SendError::NotConnected);
         }
-        let frame = frame(head, body);
+        let frame = frame(&to.head, body);
+        if let Some((db, address)) = &to.logged {
+            traffic::sent(db, address, body, &frame);
+        }
         if frame.len() > self.shared.settings.max_message {
             return Err(SendError::TooLong(frame.len()));
         }
-        match outbox.push(Kind::of(body), frame) {
+        match to.outbox.push(Kind::of(body), frame) {
             true => Ok(()),
             false => Err(SendError::QueueFull),
         }
@@ -350,6 +338,14 @@ fn wanted(
     .collect()
 }
 
+/// How a message goes to a peer.
+struct Way {
+    outbox: Arc<Outbox>,
+    head: Head,
+    /// The database and the peer's address, where each message is logged.
+    logged: Option<(String, String)>,
+}
+
 /// The queue for a message and its head.
 fn prepare(
     state: &State,
@@ -357,7 +353,7 @@ fn prepare(
     ours: bool,
     body: &Body,
     comment: Option<&str>,
-) -> Result<(Arc<Outbox>, Head), SendError> {
+) -> Result<Way, SendError> {
     let local = &state.local;
     let (needs_cluster, needs_receiver) = body.must_name();
     if needs_cluster && local.cluster.is_none() {
@@ -381,5 +377,9 @@ fn prepare(
         to: link.server,
         comment,
     };
-    Ok((link.outbox.clone(), head))
+    Ok(Way {
+        outbox: link.outbox.clone(),
+        head,
+        logged: traffic::is_logged().then(|| (local.db.clone(), link.address.clone())),
+    })
 }

@@ -1,5 +1,6 @@
 //! Bounds and times.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub connect: Duration,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
+    /// Where relative paths of `unix:` addresses begin; the working folder if it is empty.
+    pub folder: PathBuf,
     /// What connections with `ssl:` addresses are made with.
     pub tls: Option<Arc<Tls>>,
     /// The wait before the first new attempt; it doubles from then on.
@@ -55,6 +58,7 @@ impl Default for Settings {
             probe: Duration::from_secs(2),
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
+            folder: PathBuf::new(),
             tls: None,
             retry_first: Duration::from_millis(20),
             retry_most: Duration::from_millis(250),

@@ -149,6 +149,13 @@ impl Shared {
         self.state.lock().local.db.clone()
     }
 
+    /// Who is at the other end of a connection: the dialled address, or where the caller called from.
+    pub(super) fn address_of(&self, link: LinkId) -> String {
+        let state = self.state.lock();
+        let link = state.links.get(&link);
+        link.map_or_else(String::new, |link| link.address.clone())
+    }
+
     /// Whether a line that a stranger can cause may be written.
     pub(super) fn may_log(&self) -> bool {
         self.may_log_in(&self.log_limit)

@@ -11,17 +11,20 @@ use parking_lot::Mutex;
 static FILES: Mutex<Vec<(PathBuf, (u64, u64))>> = Mutex::new(Vec::new());
 
 /// A file's device and inode: somebody else may put their own there.
-pub(crate) fn id_of(path: &Path) -> std::io::Result<(u64, u64)> {
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn id_of(path: &Path) -> std::io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
 /// This one is there now.
-pub(crate) fn add(path: &Path, id: (u64, u64)) {
+pub fn add(path: &Path, id: (u64, u64)) {
     FILES.lock().push((path.to_owned(), id));
 }
 
 /// Removes one, if it is still the same.
-pub(crate) fn remove(path: &Path, id: (u64, u64)) {
+pub fn remove(path: &Path, id: (u64, u64)) {
     let mut files = FILES.lock();
     files.retain(|(known, of)| known != path || *of != id);
     remove_same(path, id);
