@@ -66,6 +66,8 @@ pub struct Reader {
     window: Vec<u8>,
     /// The file offset of the window's first byte.
     window_at: u64,
+    /// Where the records ended before the last one.
+    before: (u64, u64),
 }
 
 const CHUNK: u64 = 1 << 18;
@@ -99,6 +101,7 @@ impl Reader {
             end,
             window: Vec::new(),
             window_at: 0,
+            before: (0, 0),
         };
         reader.end.magic = reader.identify()?;
         match expected {
@@ -125,6 +128,7 @@ impl Reader {
         }
         match self.frame_at(at)? {
             Ok((header, data)) => {
+                self.before = (at, self.end.base);
                 self.end.offset = at + (header + data) as u64;
                 self.end.records += 1;
                 if self.end.records <= 2 {
@@ -138,6 +142,22 @@ impl Reader {
                 }))
             }
             Err(reason) => self.classify(at, reason).map(|()| None),
+        }
+    }
+
+    /// The record that was read last is one, but makes no sense: it and all behind it is not taken for
+    /// records, as if its write had never completed. Without a record before it, nothing is changed.
+    pub fn drop_last(&mut self, reason: String) {
+        let (offset, base) = self.before;
+        if self.end.records > 1 && self.end.torn.is_none() {
+            self.end.records -= 1;
+            self.end.offset = offset;
+            self.end.base = base;
+            self.end.torn = Some(Torn {
+                offset,
+                length: self.end.file_len - offset,
+                reason,
+            });
         }
     }
 

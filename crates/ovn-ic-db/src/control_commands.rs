@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use anyhow::{Context, bail};
 use ovsdb_cluster::file::ClusterFile;
 use ovsdb_cluster::node::{self, Connections};
-use ovsdb_log::Disk;
+use ovsdb_log::{Disk, SyncPolicy};
 use ovsdb_server::cluster_control::{self, Members};
 use ovsdb_server::clustered::Clustered;
 use ovsdb_server::control::{Answer, Commands};
+use ovsdb_server::database::Database;
 use ovsdb_server::log_control;
 use ovsdb_server::server_database::{Model, Status};
 use ovsdb_server::service::Service;
+use ovsdb_server::standalone::File;
 
-use crate::databases::{Databases, Kept};
+use crate::databases::{Alone, Databases, Kept};
 use crate::logging::SideLog;
+use crate::remote_keeper::RemoteKeeper;
 use crate::searching::Searching;
 use crate::stop::Stop;
 
@@ -29,13 +33,48 @@ pub struct Subject {
     pub databases: Arc<Databases>,
     /// The members of clusters among them.
     pub members: Arc<Members>,
-    /// Where clients reach it, as `ovsdb-server/list-remotes` says it.
+    /// Where clients reach it whatever happens, as `ovsdb-server/list-remotes` says it.
     pub remotes: Vec<String>,
+    /// Where else.
+    pub keeper: Arc<RemoteKeeper>,
     /// Clients are let in.
     pub accepts: AtomicBool,
 }
 
 impl Subject {
+    /// Begins to keep a standalone database in its file, and offers it.
+    ///
+    /// # Errors
+    /// If there is one of that name already, or the file cannot be written to.
+    pub fn add_alone(&self, file: File, sync: SyncPolicy) -> anyhow::Result<Arc<Database>> {
+        let name = file.version().schema().name.to_string();
+        let path = file.path().to_owned();
+        let (version, standalone) = file.start(sync)?;
+        let service = &self.service;
+        let Some(database) = service.add(version, Box::new(Arc::clone(&standalone))) else {
+            standalone
+                .close()
+                .with_context(|| format!("{}: cannot be closed", path.display()))?;
+            bail!(
+                "{}: a database {name} is served already from another file",
+                path.display()
+            );
+        };
+        let kept = Kept::Alone(Alone {
+            database: Arc::clone(&database),
+            standalone,
+        });
+        self.databases.add(&name, kept);
+        Ok(database)
+    }
+
+    /// The remotes, for people.
+    pub fn addresses(&self) -> String {
+        let mut all = self.remotes.clone();
+        all.extend(self.keeper.remotes().listening());
+        all.join(", ")
+    }
+
     /// Begins to be a member of a database's cluster, and offers the database.
     pub async fn add_member(
         &self,
@@ -96,8 +135,19 @@ pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) 
     let about = Arc::clone(&subject);
     commands.register("ovsdb-server/list-remotes", Some(""), 0, 0, move |_| {
         let mut remotes = about.remotes.clone();
+        remotes.extend(about.keeper.named().into_keys());
         remotes.sort();
         std::future::ready(Ok(lines(remotes)))
+    });
+    let about = Arc::clone(&subject);
+    let add = "ovsdb-server/add-remote";
+    commands.register(add, Some("REMOTE"), 1, 1, move |names| {
+        change_remotes(Arc::clone(&about), names, RemoteKeeper::add)
+    });
+    let about = Arc::clone(&subject);
+    let remove = "ovsdb-server/remove-remote";
+    commands.register(remove, Some("REMOTE"), 1, 1, move |names| {
+        change_remotes(Arc::clone(&about), names, RemoteKeeper::remove)
     });
     let about = Arc::clone(&subject);
     commands.register("ovsdb-server/compact", Some(""), 0, 1, move |names| {
@@ -133,6 +183,18 @@ fn lines(names: Vec<String>) -> String {
     names.into_iter().map(|name| name + "\n").collect()
 }
 
+/// Answers when the change has taken effect.
+pub async fn change_remotes(
+    subject: Arc<Subject>,
+    names: Vec<String>,
+    change: fn(&RemoteKeeper, &str) -> Result<(), String>,
+) -> Answer {
+    let name = names.first().map_or("", String::as_str);
+    change(&subject.keeper, name)?;
+    subject.keeper.look_aside().await;
+    Ok(String::new())
+}
+
 /// Answers when the compaction is over.
 async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
     let chosen = match names.first() {
@@ -142,6 +204,8 @@ async fn compact(subject: Arc<Subject>, names: Vec<String>) -> Answer {
         }
         Some(name) => match subject.databases.get(name) {
             Some(kept) => vec![(name.clone(), kept)],
+            // A relay has no file.
+            None if subject.service.database(name).is_some() => Vec::new(),
             None => return Err("no database by that name".to_owned()),
         },
     };

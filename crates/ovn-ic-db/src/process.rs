@@ -13,9 +13,17 @@ pub fn print(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The program's own name.
+const NAME: &str = "ovn-ic-db";
+
 /// Says why the program ends, before there is a log.
 pub fn fail(error: &str, status: ExitCode) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "ovn-ic-db: {error}");
+    fail_as(NAME, error, status)
+}
+
+/// The same, under the name of a program that this one stands in for.
+pub fn fail_as(name: &str, error: &str, status: ExitCode) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{name}: {error}");
     status
 }
 
@@ -35,21 +43,30 @@ pub fn block_on<T>(asking: impl Future<Output = T>) -> std::io::Result<T> {
 
 /// Runs the server to its end.
 pub fn serve(logging: &Logging, server: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match run(server) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail_logged(logging, &error),
+    }
+}
+
+/// The same for a program that this one stands in for, which says on the terminal alone why it ends.
+pub fn serve_as(name: &str, server: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match run(server) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail_as(name, &format!("{error:#}"), ExitCode::FAILURE),
+    }
+}
+
+fn run(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     allow_many_clients();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return fail_logged(logging, &error.into()),
-    };
+    let runtime = runtime?;
     let outcome = runtime.block_on(server);
     // A file that is still being loaded is of no interest any more.
     runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail_logged(logging, &error),
-    }
+    outcome
 }
 
 /// Says why the program ends in the log, and in any case on the terminal.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ovsdb_server::entrance::Entrance;
+use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
+use ovsdb_server::origin::SessionOptions;
 use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remote::Remote;
+use ovsdb_server::remotes::TcpEntrance;
 use ovsdb_server::standalone::File;
 use ovsdb_tls::Tls;
 use tokio::task::JoinSet;
@@ -25,6 +28,7 @@ use crate::station::{Manner, Places, Station};
 use crate::stop::{Signals, Stop};
 use crate::switch_keeper::SwitchKeeper;
 use crate::takeover;
+use crate::tls_sources::TlsSources;
 
 /// What `version` says.
 const VERSION: &str = concat!("ovn-ic-db ", env!("CARGO_PKG_VERSION"));
@@ -104,7 +108,13 @@ async fn serve(
             log: logging.of_side(Some(side)),
             stop: stop.clone(),
         };
-        stations.push(Station::open(places, manner)?);
+        let station = Station::open(places, manner, |_, _| {})?;
+        // As ovn-ctl has it: what `set-connection` writes.
+        let connections = connections(side);
+        let options = SessionOptions::of(&connections);
+        let keeper = &station.subject().keeper;
+        keeper.set_named([(connections, options)].into());
+        stations.push(station);
     }
     // Ends with this function.
     let mut http = JoinSet::new();
@@ -155,6 +165,17 @@ fn places(
         control: Some(control),
         remotes: remotes.collect(),
         listeners,
+        run_folder: folders.run.clone(),
+        keys: tls.clone().map(Keys::from).unwrap_or_default(),
+        tcp: match &settings.tls {
+            Some(rules) => TcpEntrance::Both(rules.plaintext),
+            None => TcpEntrance::Plain,
+        },
+        // Where it is on, it is as the settings say.
+        tls: match tls {
+            Some(_) => TlsSources::default(),
+            None => TlsSources::of_database(side),
+        },
     })
 }
 
@@ -223,6 +244,15 @@ async fn serve_alone(
     );
     station.accept();
     Ok(())
+}
+
+/// The column with the remotes that clients have set.
+fn connections(side: Side) -> String {
+    let table = match side {
+        Side::Northbound => "IC_NB_Global",
+        Side::Southbound => "IC_SB_Global",
+    };
+    format!("db:{},{table},connections", side.database())
 }
 
 async fn look(

@@ -3,27 +3,31 @@
 //! All that others look for appears when a station is opened, before any database is loaded;
 //! clients wait in the sockets' queues until [`Station::accept`].
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use ovsdb_log::SyncPolicy;
-use ovsdb_server::control;
+use ovsdb_server::control::{self, Commands};
 use ovsdb_server::database::Database;
+use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::origin::{Origin, SessionOptions};
 use ovsdb_server::pid_file::PidFile;
+use ovsdb_server::remotes::{Remotes, TcpEntrance};
 use ovsdb_server::service::Service;
 use ovsdb_server::standalone::File;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, Span};
 
 use crate::control_commands::{self, Subject};
-use crate::databases::{Alone, Kept};
 use crate::logging::SideLog;
+use crate::remote_keeper::RemoteKeeper;
 use crate::reporter::reporter;
 use crate::stop::Stop;
+use crate::tls_sources::TlsSources;
 
 /// What a station holds on to from its beginning to its end.
 pub struct Places {
@@ -35,6 +39,14 @@ pub struct Places {
     pub listeners: Vec<Listener>,
     /// The listeners as `ovsdb-server/list-remotes` names them.
     pub remotes: Vec<String>,
+    /// Where relative paths of remotes that are named later are.
+    pub run_folder: PathBuf,
+    /// The keys of remotes that are named later.
+    pub keys: Keys,
+    /// What `ptcp:` remotes that are named later do with TLS.
+    pub tcp: TcpEntrance,
+    /// Where the keys are said, unless they are there already.
+    pub tls: TlsSources,
 }
 
 /// How a station serves.
@@ -65,13 +77,27 @@ pub struct Station {
 impl Station {
     /// Opens a station: its control socket answers from now on. What is said there, and of clients, is
     /// in the present [`Span`].
-    pub fn open(places: Places, manner: Manner) -> anyhow::Result<Station> {
+    ///
+    /// `more` adds to the commands.
+    pub fn open(
+        places: Places,
+        manner: Manner,
+        more: impl FnOnce(&Arc<Subject>, &mut Commands),
+    ) -> anyhow::Result<Station> {
         let service = Service::new().context("_Server cannot be made")?;
+        let remotes = Remotes::new(
+            Arc::clone(&service),
+            places.run_folder,
+            places.keys,
+            places.tcp,
+        );
+        let keeper = RemoteKeeper::new(Arc::clone(&service), Arc::new(remotes), places.tls);
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),
             members: Arc::default(),
             remotes: places.remotes,
+            keeper,
             accepts: AtomicBool::new(false),
         });
         let Manner {
@@ -85,8 +111,9 @@ impl Station {
         let reporter = reporter(&version, databases, members, log.clone());
         subject.service.set_reporter(reporter);
         let control = places.control.map(|listener| {
-            let commands =
+            let mut commands =
                 control_commands::commands(&version, Arc::clone(&subject), log, stop.clone());
+            more(&subject, &mut commands);
             let serving = async move {
                 let name = listener.name().to_owned();
                 let asked = async move { stop.asked().await };
@@ -109,25 +136,7 @@ impl Station {
 
     /// Begins to keep a database in its file, and offers it.
     pub fn add(&self, file: File, sync: SyncPolicy) -> anyhow::Result<Arc<Database>> {
-        let name = file.version().schema().name.to_string();
-        let path = file.path().to_owned();
-        let (version, standalone) = file.start(sync)?;
-        let service = &self.subject.service;
-        let Some(database) = service.add(version, Box::new(Arc::clone(&standalone))) else {
-            standalone
-                .close()
-                .with_context(|| format!("{}: cannot be closed", path.display()))?;
-            bail!(
-                "{}: a database {name} is served already from another file",
-                path.display()
-            );
-        };
-        let kept = Kept::Alone(Alone {
-            database: Arc::clone(&database),
-            standalone,
-        });
-        self.subject.databases.add(&name, kept);
-        Ok(database)
+        self.subject.add_alone(file, sync)
     }
 
     /// What is served here.
@@ -137,7 +146,7 @@ impl Station {
 
     /// The remotes, for people.
     pub fn addresses(&self) -> String {
-        self.subject.remotes.join(", ")
+        self.subject.addresses()
     }
 
     /// Lets clients in, and looks after the files.
@@ -155,6 +164,12 @@ impl Station {
             let accepting = service.accept(Arc::clone(listener), origin);
             self.tasks.spawn(accepting.instrument(self.span.clone()));
         }
+        let keeper = &self.subject.keeper;
+        keeper.remotes().accept();
+        let keeping = Arc::clone(keeper).keep();
+        self.tasks.spawn(keeping.instrument(self.span.clone()));
+        let telling = Arc::clone(keeper).tell();
+        self.tasks.spawn(telling.instrument(self.span.clone()));
         let databases = Arc::clone(&self.subject.databases);
         let maintaining = databases.maintain();
         self.tasks.spawn(maintaining.instrument(self.span.clone()));
@@ -170,6 +185,7 @@ impl Station {
     pub async fn close(mut self) {
         self.tasks.shutdown().await;
         self.listeners.clear();
+        self.subject.keeper.remotes().close();
         // First: clients are told of the new leader before they are sent away.
         self.subject.databases.stop_members().await;
         self.subject.service.close().await;

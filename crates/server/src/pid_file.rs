@@ -61,6 +61,15 @@ fn id_of(found: &Metadata) -> FileId {
 impl PidFile {
     /// Writes this process's id to `path`. A file that no process has locked is replaced.
     pub fn create(path: &Path) -> Result<PidFile, PidFileError> {
+        PidFile::make(path, false)
+    }
+
+    /// The same, but takes the place of one that a live process has locked.
+    pub fn overwrite(path: &Path) -> Result<PidFile, PidFileError> {
+        PidFile::make(path, true)
+    }
+
+    fn make(path: &Path, overwrite: bool) -> Result<PidFile, PidFileError> {
         // Held throughout, so that no two threads make the same file.
         let mut held = HELD.lock();
         let temporary = {
@@ -90,7 +99,11 @@ impl PidFile {
         if !std::fs::symlink_metadata(&temporary).is_ok_and(|found| id_of(&found) == id) {
             return Err(starting());
         }
-        let written = remove_stale(path, &held).and_then(|()| {
+        let free = match overwrite {
+            true => Ok(()),
+            false => remove_stale(path, &held),
+        };
+        let written = free.and_then(|()| {
             file.set_len(0).map_err(failed("truncate"))?;
             file.write_all(format!("{}\n", std::process::id()).as_bytes())
                 .map_err(failed("write"))?;

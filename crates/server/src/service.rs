@@ -217,6 +217,11 @@ impl Service {
         self.rows.names()
     }
 
+    /// Whether there is a database of a name, with contents or without them yet.
+    pub fn knows(&self, name: &str) -> bool {
+        self.served(name).is_some() || self.rows.has(name) || self.is_announced(name)
+    }
+
     /// Whether it is a database that has no contents yet.
     pub(crate) fn is_awaited(&self, name: &str) -> bool {
         self.rows.has(name) && self.served(name).is_none()

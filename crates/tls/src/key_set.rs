@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certificate::Certificate;
 use crate::chain::Trust;
+use crate::choice::Choice;
 
 /// The longest file that is read, in bytes: a bundle of many authorities is far smaller.
 const MAX_FILE: u64 = 4 << 20;
@@ -120,18 +121,20 @@ impl KeySet {
     ///
     /// # Errors
     /// If they cannot be used, with what is to be done.
-    pub fn load(files: &Files) -> Result<KeySet, LoadError> {
+    pub fn load(files: &Files, choice: &Choice) -> Result<KeySet, LoadError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        KeySet::load_at(files, now)
+        KeySet::load_at(files, choice, now)
     }
 
     /// The same at another time, in seconds since 1970.
     ///
     /// # Errors
     /// If they cannot be used then.
-    pub fn load_at(files: &Files, now: i64) -> Result<KeySet, LoadError> {
-        let provider = Arc::new(ring::default_provider());
+    pub fn load_at(files: &Files, choice: &Choice, now: i64) -> Result<KeySet, LoadError> {
+        let mut provider = ring::default_provider();
+        provider.cipher_suites.retain(|suite| choice.allows(suite));
+        let provider = Arc::new(provider);
         let key = private_key(&files.key)?;
         let chain = certificates(&files.certificate, Role::Certificate)?;
         let authorities = certificates(&files.authorities, Role::Authorities)?;

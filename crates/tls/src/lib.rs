@@ -8,6 +8,7 @@
 
 pub mod certificate;
 pub mod chain;
+mod choice;
 mod coming;
 pub mod key_set;
 mod refusal;
@@ -16,6 +17,7 @@ pub mod tls;
 mod verifier;
 mod watch;
 
+pub use choice::Choice;
 pub use coming::Coming;
 pub use key_set::{Files, KeySet, LoadError};
 pub use refusal::Refusal;

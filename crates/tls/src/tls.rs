@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use crate::choice::Choice;
 use crate::key_set::{Files, KeySet, LoadError};
 use crate::refusal::Refusal;
 use crate::verifier::PeerCheck;
@@ -105,6 +106,7 @@ pub(crate) fn told(error: io::Error) -> HandshakeError {
 #[derive(Debug)]
 pub struct Tls {
     pub(crate) files: Files,
+    pub(crate) choice: Choice,
     pub(crate) current: ArcSwap<KeySet>,
 }
 
@@ -138,8 +140,20 @@ impl Tls {
     /// # Errors
     /// If they cannot be used.
     pub fn load(files: Files) -> Result<Arc<Tls>, LoadError> {
-        let current = ArcSwap::from_pointee(KeySet::load(&files)?);
-        Ok(Arc::new(Tls { files, current }))
+        Tls::load_with(files, Choice::default())
+    }
+
+    /// The same, with a choice of versions and ciphers.
+    ///
+    /// # Errors
+    /// If the files cannot be used.
+    pub fn load_with(files: Files, choice: Choice) -> Result<Arc<Tls>, LoadError> {
+        let current = ArcSwap::from_pointee(KeySet::load(&files, &choice)?);
+        Ok(Arc::new(Tls {
+            files,
+            choice,
+            current,
+        }))
     }
 
     /// The key set in use.

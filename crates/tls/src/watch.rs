@@ -87,7 +87,7 @@ impl Tls {
 
     fn reload(&self) {
         let old = self.current();
-        match KeySet::load(&self.files) {
+        match KeySet::load(&self.files, &self.choice) {
             Ok(new) if new.same_as(&old) => {}
             Ok(new) => {
                 tracing::info!("TLS: new files are in use: {new}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_tls::{Files, HandshakeError, KeySet, LoadError, Tls, TlsSocket, peer_refuses};
+use ovsdb_tls::{Choice, Files, HandshakeError, KeySet, LoadError, Tls, TlsSocket, peer_refuses};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpStream};
@@ -191,13 +191,13 @@ fn only_key_sets_of_now_are_loaded() {
     let folder = tempfile::tempdir().expect("a folder");
     let year = 31_557_600;
     let files = make(folder.path(), (2020, 2021));
-    let error = KeySet::load(&files).expect_err("over");
+    let error = KeySet::load(&files, &Choice::default()).expect_err("over");
     assert!(matches!(error, LoadError::Expired { .. }), "{error}");
-    let before = KeySet::load_at(&files, 45 * year).expect_err("not yet");
+    let before = KeySet::load_at(&files, &Choice::default(), 45 * year).expect_err("not yet");
     assert!(matches!(before, LoadError::NotYetValid { .. }), "{before}");
-    let keys = KeySet::load_at(&files, 50 * year + year / 2).expect("valid then");
+    let keys = KeySet::load_at(&files, &Choice::default(), 50 * year + year / 2).expect("valid then");
     assert!(keys.to_string().contains("valid until Jan  1"), "{keys}");
     fs::write(&files.authorities, "\n").expect("written");
-    let error = KeySet::load(&files).expect_err("empty").to_string();
+    let error = KeySet::load(&files, &Choice::default()).expect_err("empty").to_string();
     assert!(error.contains("there is no certificate in it"), "{error}");
 }

@@ -1,30 +1,40 @@
 //! `ovn-ic-db ovsdb-server`: any databases, with the command line of ovsdb-server(1).
 
+mod background;
 mod clustered;
-mod detach;
+mod commands;
+mod configurator;
+mod known;
+mod opening;
 mod options;
 mod paths;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
-use anyhow::Context;
-use ovsdb_cluster::wire::stream;
+use anyhow::{Context, bail};
+use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::log_control::{self, Destination, Level, LogControl};
 use ovsdb_server::pid_file::PidFile;
-use ovsdb_server::probe;
 use ovsdb_server::remote::Remote;
-use ovsdb_server::standalone::File;
+use ovsdb_server::remotes::TcpEntrance;
+use ovsdb_server::replication::ActiveBackup;
+use ovsdb_server::upstream::Remotes;
 use tracing::level_filters::LevelFilter;
 
+use crate::configuration::{Configuration, Sync, argument};
 use crate::logging::Logging;
 use crate::process;
 use crate::settings::Settings;
 use crate::station::{Manner, Places, Station};
 use crate::stop::{Signals, Stop};
-use options::{Options, Request};
+use commands::Asked;
+use configurator::{Configurator, Place};
+use opening::Opener;
+use options::{Options, Part, Request};
 use paths::Paths;
 
 /// What `--version` and the command `version` say.
@@ -34,33 +44,70 @@ const VERSION: &str = concat!("ovsdb-server (ovn-ic-db) ", env!("CARGO_PKG_VERSI
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let request = match Request::parse(arguments.iter().cloned()) {
         Ok(request) => request,
-        Err(error) => return process::fail(&error, ExitCode::FAILURE),
+        Err(error) => return fail(&error),
     };
     let options = match request {
         Request::Help => return process::print(include_str!("usage.txt")),
         Request::Version => return process::print(&format!("{VERSION}\n")),
         Request::Serve(options) => options,
     };
-    if options.detach && !options.detached {
-        return match detach::start(&arguments) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => process::fail(&format!("{error:#}"), ExitCode::FAILURE),
-        };
-    }
-    let prepared = prepare(&options);
-    let (paths, logging) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return process::fail(&format!("{error:#}"), ExitCode::FAILURE),
-    };
-    process::serve(&logging, run(&options, paths, logging.clone()))
+    let outcome = begin(&options, &arguments);
+    outcome.unwrap_or_else(|error| fail(&format!("{error:#}")))
 }
 
-fn prepare(options: &Options) -> anyhow::Result<(Paths, Logging)> {
-    if options.detached {
-        detach::leave_session().context("the session cannot be left")?;
+/// Says why the program ends, under the name that it stands in for.
+fn fail(error: &str) -> ExitCode {
+    process::fail_as("ovsdb-server", error, ExitCode::FAILURE)
+}
+
+fn begin(options: &Options, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
+    // A process in between has no other purpose, and arguments of its own are in the way of nobody.
+    let arguments = without_part(arguments);
+    let next = background::next_part(options);
+    if let (Part::Called, Some(part)) = (options.part, next)
+        && options.detach
+    {
+        return Ok(match background::send_away(&arguments, part)? {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
+    }
+    if options.part.is_detached() && !matches!(options.part, Part::Worker { saves: true, .. }) {
+        background::leave_session().context("the session cannot be left")?;
     }
     let paths = Paths::complete(options, &|name| std::env::var_os(name))?;
+    let logging = start_log(options, &paths)?;
+    if let Some(Part::Worker { detached, .. }) | Some(Part::Monitor { detached }) = next {
+        let worker = Part::Worker {
+            detached,
+            saves: true,
+        };
+        let waited_for = options.part != Part::Called;
+        return background::look_after(&arguments, worker, waited_for.then_some(options.stay));
+    }
+    if let Some(spec) = &options.user {
+        let identity = background::become_user(spec)?;
+        if let Some(path) = &paths.log_file {
+            let ids = (Some(identity.uid.as_raw()), Some(identity.gid.as_raw()));
+            if let Err(error) = std::os::unix::fs::chown(path, ids.0, ids.1) {
+                tracing::debug!("{}: stays as it is: {error}", path.display());
+            }
+        }
+    }
+    Ok(process::serve_as(
+        "ovsdb-server",
+        run(options, paths, logging),
+    ))
+}
+
+fn without_part(arguments: &[OsString]) -> Vec<OsString> {
+    let own = format!("--{}=", known::PART);
+    let arguments = arguments.iter();
+    let others = arguments.filter(|argument| !argument.to_string_lossy().starts_with(&own));
+    others.cloned().collect()
+}
+
+fn start_log(options: &Options, paths: &Paths) -> anyhow::Result<Logging> {
     let shape = Settings::log_shape(&|name| std::env::var_os(name))?;
     let logging = Logging::start(LevelFilter::INFO, shape, false)?;
     let log = logging.of_side(None);
@@ -74,16 +121,12 @@ fn prepare(options: &Options) -> anyhow::Result<(Paths, Logging)> {
         };
         set.map_err(|error| anyhow::anyhow!("processing \"{spec}\": {error}"))?;
     }
-    if options.detached {
-        // What goes wrong at start is still told there.
-        log.set_level(None, Some(Destination::Console), Level::Off);
-    }
     if let Some(path) = &paths.log_file
         && let Err(error) = logging.open(None, path)
     {
         tracing::warn!("{}: the log file cannot be opened: {error}", path.display());
     }
-    Ok((paths, logging))
+    Ok(logging)
 }
 
 /// Serves until it is asked to stop.
@@ -91,16 +134,20 @@ async fn run(options: &Options, paths: Paths, logging: Logging) -> anyhow::Resul
     let signals = Signals::catch().context("signals cannot be caught")?;
     let stop = Stop::new();
     tokio::spawn(signals.serve(stop.clone(), logging.clone()));
-    tracing::info!("{VERSION}");
     let manner = Manner {
         version: VERSION.to_owned(),
-        probe_interval: Some(probe::DEFAULT_INTERVAL),
+        probe_interval: None,
         log: logging.of_side(None),
         stop: stop.clone(),
     };
-    let mut station = Station::open(places(&paths)?, manner)?;
+    let asked: Asked = Arc::new(OnceLock::new());
+    let keys = Keys::none();
+    let places = places(options, &paths, keys.clone())?;
+    let mut station = Station::open(places, manner, |subject, commands| {
+        commands::register(commands, subject, &asked);
+    })?;
     let outcome = tokio::select! {
-        outcome = serve(options, &paths, &mut station) => outcome,
+        outcome = serve(options, &paths, keys, &asked, &mut station, &logging) => outcome,
         () = stop.asked() => Ok(()),
     };
     // After a failure, too: the control socket goes by this.
@@ -110,72 +157,103 @@ async fn run(options: &Options, paths: Paths, logging: Logging) -> anyhow::Resul
 }
 
 /// All that others look for, before anything slow.
-fn places(paths: &Paths) -> anyhow::Result<Places> {
-    let pid_file = paths.pid_file.as_deref().map(PidFile::create).transpose()?;
+fn places(options: &Options, paths: &Paths, keys: Keys) -> anyhow::Result<Places> {
+    let create = |path: &PathBuf| match options.overwrite_pid_file {
+        true => PidFile::overwrite(path),
+        false => PidFile::create(path),
+    };
+    let pid_file = paths.pid_file.as_ref().map(create).transpose()?;
     let unix = |path: &PathBuf| Listener::open(&Remote::Unix(path.clone()));
     let control = paths.control.as_ref().map(unix).transpose()?;
-    let listeners = paths.remotes.iter();
-    let listeners = listeners.map(|(_, remote)| Listener::open(remote));
+    let mut tls = options.tls.clone();
+    tls.folder.clone_from(&paths.working_folder);
     Ok(Places {
         pid_file,
         control,
-        listeners: listeners.collect::<Result<_, _>>()?,
-        remotes: paths.remotes.iter().map(|(text, _)| text.clone()).collect(),
+        listeners: Vec::new(),
+        remotes: Vec::new(),
+        run_folder: paths.run_folder.clone(),
+        keys,
+        tcp: TcpEntrance::Plain,
+        tls,
     })
 }
 
-/// Loads the databases and lets clients in. Ends only with an error.
-async fn serve(options: &Options, paths: &Paths, station: &mut Station) -> anyhow::Result<()> {
-    let loads: Vec<_> = paths
-        .databases
-        .iter()
-        .cloned()
-        .map(|path| tokio::task::spawn_blocking(move || open(&path)))
-        .collect();
-    for load in loads {
-        let file = match load.await?? {
-            Loaded::Alone(file) => file,
-            Loaded::Member(path) => {
-                let wire = stream::Settings {
-                    folder: paths.run.clone(),
-                    ..stream::Settings::default()
-                };
-                clustered::open(&path, station.subject(), wire).await?;
-                continue;
-            }
-        };
-        let path = file.path().to_owned();
-        let (rows, schema) = (file.version().row_count(), file.version().schema().clone());
-        station.add(*file, options.durability.policy())?;
-        tracing::info!(
-            "{}: {}, schema {}, {rows} rows, on {}",
-            schema.name,
-            path.display(),
-            schema.version,
-            station.addresses()
-        );
+/// What the command line asks for.
+fn configuration(options: &Options, paths: &Paths) -> Configuration {
+    let sync = Sync {
+        from: options.sync_from.clone(),
+        exclude: options.sync_exclude.clone(),
+        backup: options.sync_from.is_some() && !options.active,
+    };
+    let usual = || vec![paths.usual_database.display().to_string()];
+    let databases = options.databases.clone().unwrap_or_else(usual);
+    let databases = databases.iter().map(|text| argument(text, &sync));
+    Configuration {
+        remotes: options.remotes.clone(),
+        databases: databases.collect(),
+        sync,
     }
+}
+
+/// Loads the databases and lets clients in. Ends with an error, or with the command of `--run`.
+async fn serve(
+    options: &Options,
+    paths: &Paths,
+    keys: Keys,
+    asked: &Asked,
+    station: &mut Station,
+    logging: &Logging,
+) -> anyhow::Result<()> {
+    let subject = station.subject();
+    // For what is found in files: members of clusters may need them at once.
+    subject.keeper.look_aside().await;
+    let folder = paths.run_folder.clone();
+    let parse = move |text: &str| Remotes::parse(text, &folder);
+    let together = paths.config_file.is_none();
+    let opener = Opener {
+        subject: Arc::clone(subject),
+        standbys: ActiveBackup::new(Arc::clone(&subject.service), together, parse),
+        sync: options.durability.policy(),
+        working_folder: paths.working_folder.clone(),
+        run_folder: paths.run_folder.clone(),
+        keys,
+    };
+    let place = match (&paths.config_file, options.part) {
+        (Some(path), _) => Place::File(path.clone()),
+        (None, Part::Worker { saves: true, .. }) => {
+            let input = rustix::io::dup(rustix::stdio::stdin())?;
+            Place::Saved(parking_lot::Mutex::new(input.into()))
+        }
+        (None, _) => Place::Nowhere,
+    };
+    let configurator = Configurator::new(opener, place);
+    if !configurator.configure(configuration(options, paths)).await {
+        bail!("server configuration failed");
+    }
+    // Nobody else sets it.
+    let _ = asked.set(configurator);
     station.accept();
-    if options.detached {
-        detach::ready(options.stay).context("the terminal cannot be left")?;
+    if let Part::Worker { detached, saves } = options.part {
+        if detached {
+            // What went wrong at start was still told there.
+            let log = logging.of_side(None);
+            log.set_level(None, Some(Destination::Console), Level::Off);
+        }
+        background::ready(detached, options.stay, saves).context("the terminal cannot be left")?;
     }
-    std::future::pending().await
-}
-
-/// A file that has been read.
-enum Loaded {
-    Alone(Box<File>),
-    /// One of a cluster's member, which is read when it is added.
-    Member(PathBuf),
-}
-
-fn open(path: &Path) -> anyhow::Result<Loaded> {
-    if clustered::is_clustered(path)? {
-        return Ok(Loaded::Member(path.to_owned()));
+    let Some(command) = &options.run else {
+        tracing::info!("{VERSION}");
+        return std::future::pending().await;
+    };
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .spawn()
+        .with_context(|| format!("{command}: process failed to start"))?;
+    let status = child.wait().await?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => bail!("{command}: child exited, exit status {code}"),
+        None => bail!("{command}: child exited, {status}"),
     }
-    let file = File::open(path)?;
-    if let Some(dropped) = file.save_torn() {
-        tracing::warn!("{dropped}");
-    }
-    Ok(Loaded::Alone(Box::new(file)))
 }

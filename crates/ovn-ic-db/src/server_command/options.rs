@@ -1,51 +1,142 @@
-//! The command line of ovsdb-server(1), as far as it is known here.
+//! The command line of ovsdb-server(1).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use ovsdb_server::remote::Remote;
+use ovsdb_server::remotes::Wanted;
+use ovsdb_server::origin::SessionOptions;
 
+use super::known::{self, Kind, Value};
 use crate::settings::Durability;
+use crate::tls_sources::TlsSources;
+
+/// Which of the processes of one server this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    /// The one that was called.
+    #[default]
+    Called,
+    /// It looks after the one that serves, in the background or not.
+    Monitor {
+        /// In the background.
+        detached: bool,
+    },
+    /// It serves, and some other process waits for it.
+    Worker {
+        /// In the background.
+        detached: bool,
+        /// Its standard input is the configuration that it keeps up to date.
+        saves: bool,
+    },
+}
+
+impl Part {
+    const ALL: [Part; 6] = [
+        Part::Monitor { detached: false },
+        Part::Monitor { detached: true },
+        Part::Worker { detached: false, saves: false },
+        Part::Worker { detached: false, saves: true },
+        Part::Worker { detached: true, saves: false },
+        Part::Worker { detached: true, saves: true },
+    ];
+
+    /// The hidden option's value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Called => "called",
+            Part::Monitor { detached: false } => "monitor",
+            Part::Monitor { detached: true } => "detached-monitor",
+            Part::Worker { detached: false, saves: false } => "worker",
+            Part::Worker { detached: false, saves: true } => "saving-worker",
+            Part::Worker { detached: true, saves: false } => "detached-worker",
+            Part::Worker { detached: true, saves: true } => "detached-saving-worker",
+        }
+    }
+
+    /// It has left the terminal.
+    pub fn is_detached(self) -> bool {
+        matches!(self, Part::Monitor { detached: true } | Part::Worker { detached: true, .. })
+    }
+}
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// `--remote`, with the text that `ovsdb-server/list-remotes` shows.
-    pub remotes: Vec<(String, Remote)>,
+    /// `--remote`, by the text that `ovsdb-server/list-remotes` shows.
+    pub remotes: Wanted,
     /// `--unixctl`; `None` inside is `none`: no control socket.
     pub control: Option<Option<PathBuf>>,
+    /// `--run`.
+    pub run: Option<String>,
+    /// `--config-file`.
+    pub config_file: Option<PathBuf>,
     /// `--pidfile`; `None` inside is the usual place.
     pub pid_file: Option<Option<PathBuf>>,
+    /// `--overwrite-pidfile`.
+    pub overwrite_pid_file: bool,
     /// `--log-file`; `None` inside is the usual place.
     pub log_file: Option<Option<PathBuf>>,
     /// `-v`, `--verbose`: specifications as of `vlog/set`, in order. An empty one is `-v` alone.
     pub verbosity: Vec<String>,
+    /// `--syslog-method`.
+    pub syslog_method: Option<String>,
+    /// `--syslog-target`.
+    pub syslog_target: Option<String>,
     /// `--durable`, which only this server has.
     pub durability: Durability,
     /// `--detach`.
     pub detach: bool,
+    /// `--monitor`.
+    pub monitor: bool,
     /// `--no-chdir`.
     pub stay: bool,
-    /// `--detached`, which the program gives itself: it is the process in the background.
-    pub detached: bool,
-    /// The database files.
-    pub databases: Vec<PathBuf>,
+    /// `--user`.
+    pub user: Option<String>,
+    /// Which process this is.
+    pub part: Part,
+    /// `--private-key` and its like.
+    pub tls: TlsSources,
+    /// `--sync-from`.
+    pub sync_from: Option<String>,
+    /// `--sync-exclude-tables`.
+    pub sync_exclude: Option<String>,
+    /// `--active`.
+    pub active: bool,
+    /// `--disable-file-column-diff` was not given.
+    pub column_differences: bool,
+    /// `--disable-file-no-data-conversion` was given.
+    pub data_with_conversion: bool,
+    /// The databases: files, and relays. `None` without any, where the usual one is meant.
+    pub databases: Option<Vec<String>>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
-            remotes: Vec::new(),
+            remotes: Wanted::new(),
             control: None,
+            run: None,
+            config_file: None,
             pid_file: None,
+            overwrite_pid_file: false,
             log_file: None,
             verbosity: Vec::new(),
+            syslog_method: None,
+            syslog_target: None,
             durability: Durability::Asked,
             detach: false,
+            monitor: false,
             stay: false,
-            detached: false,
-            databases: Vec::new(),
+            user: None,
+            part: Part::Called,
+            tls: TlsSources::default(),
+            sync_from: None,
+            sync_exclude: None,
+            active: false,
+            column_differences: true,
+            data_with_conversion: false,
+            databases: None,
         }
     }
 }
@@ -61,112 +152,34 @@ pub enum Request {
     Serve(Box<Options>),
 }
 
-/// Whether an option has a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Value {
-    /// Never.
-    None,
-    /// Only as `--name=value`.
-    Optional,
-    /// As `--name=value` or `--name value`.
-    Needed,
-}
-
-/// What an option is, when its value is there.
-#[derive(Clone, Copy)]
-enum Kind {
-    Remote,
-    Control,
-    PidFile,
-    LogFile,
-    Verbose,
-    Durable,
-    Detach,
-    NoChdir,
-    Detached,
-    Help,
-    Version,
-    /// The reference has it, this server does not.
-    Missing,
-}
-
-/// An option's name, its value, what it is.
-type Known = (&'static str, Value, Kind);
-
-/// Every option of the reference, and ours.
-const KNOWN: &[Known] = &[
-    ("remote", Value::Needed, Kind::Remote),
-    ("unixctl", Value::Needed, Kind::Control),
-    ("pidfile", Value::Optional, Kind::PidFile),
-    ("log-file", Value::Optional, Kind::LogFile),
-    ("verbose", Value::Optional, Kind::Verbose),
-    ("durable", Value::Needed, Kind::Durable),
-    ("detach", Value::None, Kind::Detach),
-    ("no-chdir", Value::None, Kind::NoChdir),
-    (DETACHED, Value::None, Kind::Detached),
-    ("help", Value::None, Kind::Help),
-    ("version", Value::None, Kind::Version),
-    ("monitor", Value::None, Kind::Missing),
-    ("user", Value::Needed, Kind::Missing),
-    ("overwrite-pidfile", Value::None, Kind::Missing),
-    ("no-self-confinement", Value::None, Kind::Missing),
-    ("private-key", Value::Needed, Kind::Missing),
-    ("certificate", Value::Needed, Kind::Missing),
-    ("ca-cert", Value::Needed, Kind::Missing),
-    ("bootstrap-ca-cert", Value::Needed, Kind::Missing),
-    ("peer-ca-cert", Value::Needed, Kind::Missing),
-    ("ssl-protocols", Value::Needed, Kind::Missing),
-    ("ssl-ciphers", Value::Needed, Kind::Missing),
-    ("syslog-method", Value::Needed, Kind::Missing),
-    ("syslog-target", Value::Needed, Kind::Missing),
-    ("sync-from", Value::Needed, Kind::Missing),
-    ("sync-exclude-tables", Value::Needed, Kind::Missing),
-    ("active", Value::None, Kind::Missing),
-    ("record", Value::Optional, Kind::Missing),
-    ("replay", Value::Optional, Kind::Missing),
-    ("run", Value::Needed, Kind::Missing),
-    ("disable-file-column-diff", Value::None, Kind::Missing),
-    ("config-file", Value::Needed, Kind::Missing),
-];
-
-/// The hidden option of the process in the background.
-pub const DETACHED: &str = "detached-process";
-
-/// One letter for a long name.
-const SHORT: &[(u8, &str)] = &[
-    (b'v', "verbose"),
-    (b'h', "help"),
-    (b'V', "version"),
-    (b'p', "private-key"),
-    (b'c', "certificate"),
-    (b'C', "ca-cert"),
-];
-
 impl Request {
     /// Understands the arguments behind the program's name. Options and files come in any order;
     /// behind `--` there are only files.
+    ///
+    /// # Errors
+    /// The reference's words, or the C library's.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
         let mut arguments = arguments.into_iter();
         let mut options = Options::default();
+        let mut databases = Vec::new();
+        let mut only_named = false;
         while let Some(argument) = arguments.next() {
             let bytes = argument.as_bytes();
             if bytes == b"--" {
-                options
-                    .databases
-                    .extend(arguments.by_ref().map(PathBuf::from));
+                for rest in arguments.by_ref() {
+                    databases.push(text(rest)?);
+                }
                 break;
             }
             let (shown, known, attached) = if let Some(long) = bytes.strip_prefix(b"--") {
                 let (name, value) = split(long);
-                (format!("--{name}"), find(&name)?, value)
+                (format!("--{name}"), known::find(&name)?, value)
             } else if bytes.len() > 1 && bytes[0] == b'-' {
-                let long = SHORT.iter().find(|(letter, _)| *letter == bytes[1]);
-                let letter = char::from(bytes[1]);
-                let (_, name) = long.ok_or_else(|| format!("invalid option -- '{letter}'"))?;
+                let known = known::find_letter(bytes[1])?;
                 let rest = (bytes.len() > 2).then(|| OsStr::from_bytes(&bytes[2..]).to_owned());
-                (format!("-{letter}"), find(name)?, rest)
+                (format!("-{}", char::from(bytes[1])), known, rest)
             } else {
-                options.databases.push(PathBuf::from(argument));
+                databases.push(text(argument)?);
                 continue;
             };
             let (_, wanted, kind) = known;
@@ -187,9 +200,11 @@ impl Request {
                 Kind::Missing => {
                     return Err(format!("option '{shown}' is not supported by this server"));
                 }
+                Kind::NoDatabases => only_named = true,
                 kind => options.set(kind, value)?,
             }
         }
+        options.set_databases(databases, only_named)?;
         Ok(Request::Serve(Box::new(options)))
     }
 }
@@ -197,36 +212,88 @@ impl Request {
 impl Options {
     fn set(&mut self, kind: Kind, value: Option<OsString>) -> Result<(), String> {
         let path = || value.clone().map(PathBuf::from);
-        let text = || {
-            let value = value.clone().unwrap_or_default();
-            value
-                .into_string()
-                .map_err(|value| format!("{}: is not UTF-8", value.to_string_lossy()))
-        };
+        let text = || text(value.clone().unwrap_or_default());
         match kind {
             Kind::Remote => {
                 let text = text()?;
-                let remote = text.parse().map_err(|error| format!("{error}"))?;
-                self.remotes.push((text, remote));
+                let options = SessionOptions::of(&text);
+                self.remotes.insert(text, options);
             }
             Kind::Control => {
                 self.control = Some(path().filter(|path| path.as_os_str() != "none"));
             }
+            Kind::Run => self.run = Some(text()?),
+            Kind::ConfigFile => self.config_file = path(),
             Kind::PidFile => self.pid_file = Some(path()),
+            Kind::OverwritePidFile => self.overwrite_pid_file = true,
             Kind::LogFile => self.log_file = Some(path()),
             Kind::Verbose => self.verbosity.push(text()?),
+            Kind::SyslogMethod => self.syslog_method = Some(text()?),
+            Kind::SyslogTarget => self.syslog_target = Some(text()?),
             Kind::Durable => {
                 let text = text()?;
                 self.durability = Durability::parse(&text)
                     .ok_or_else(|| format!("--durable={text}: must be always or asked"))?;
             }
             Kind::Detach => self.detach = true,
+            Kind::Monitor => self.monitor = true,
             Kind::NoChdir => self.stay = true,
-            Kind::Detached => self.detached = true,
-            Kind::Help | Kind::Version | Kind::Missing => {}
+            Kind::User => self.user = Some(text()?),
+            Kind::Part => {
+                let text = text()?;
+                let part = Part::ALL.into_iter().find(|part| part.name() == text);
+                self.part = part.ok_or_else(|| format!("unknown part {text}"))?;
+            }
+            Kind::Key => self.tls.key = Some(text()?),
+            Kind::Certificate => self.tls.certificate = Some(text()?),
+            Kind::Authorities => {
+                self.tls.authorities = Some(text()?);
+                self.tls.bootstrap = false;
+            }
+            Kind::BootstrapAuthorities => {
+                self.tls.authorities = Some(text()?);
+                self.tls.bootstrap = true;
+            }
+            Kind::PeerAuthorities => self.tls.peer_authorities = path(),
+            Kind::Protocols => self.tls.protocols = Some(text()?),
+            Kind::Ciphers => self.tls.ciphers = Some(text()?),
+            Kind::CipherSuites => self.tls.cipher_suites = Some(text()?),
+            Kind::SyncFrom => self.sync_from = Some(text()?),
+            Kind::SyncExclude => self.sync_exclude = Some(text()?),
+            Kind::Active => self.active = true,
+            Kind::NoColumnDifference => self.column_differences = false,
+            Kind::DataWithConversion => self.data_with_conversion = true,
+            // Names are never checked, and nothing is confined.
+            Kind::ServerName | Kind::NoConfinement => {}
+            Kind::NoDatabases | Kind::Help | Kind::Version | Kind::Missing => {}
         }
         Ok(())
     }
+
+    fn set_databases(&mut self, databases: Vec<String>, only_named: bool) -> Result<(), String> {
+        if self.config_file.is_some() {
+            if self.sync_from.is_some() || self.sync_exclude.is_some() || self.active {
+                return Err("--config-file is mutually exclusive with --sync-from, \
+                            --sync-exclude and --active"
+                    .to_owned());
+            }
+            if !self.remotes.is_empty() {
+                return Err("--config-file is mutually exclusive with --remote".to_owned());
+            }
+            if !databases.is_empty() {
+                return Err("Databases should be specified in a config file".to_owned());
+            }
+        }
+        let usual = databases.is_empty() && !only_named && self.config_file.is_none();
+        self.databases = (!usual).then_some(databases);
+        Ok(())
+    }
+}
+
+fn text(value: OsString) -> Result<String, String> {
+    value
+        .into_string()
+        .map_err(|value| format!("{}: is not UTF-8", value.to_string_lossy()))
 }
 
 /// `name` or `name=value`.
@@ -240,21 +307,6 @@ fn split(long: &[u8]) -> (String, Option<OsString>) {
         None => (long, None),
     };
     (String::from_utf8_lossy(name).into_owned(), value)
-}
-
-/// An option by its name, or by a beginning that is no other's (getopt_long(3)).
-fn find(name: &str) -> Result<Known, String> {
-    if let Some(known) = KNOWN.iter().find(|(known, ..)| *known == name) {
-        return Ok(*known);
-    }
-    let mut meant = KNOWN
-        .iter()
-        .filter(|(known, ..)| known.starts_with(name) && *known != DETACHED);
-    match (meant.next(), meant.next()) {
-        (Some(known), None) => Ok(*known),
-        (Some(_), Some(_)) => Err(format!("option '--{name}' is ambiguous")),
-        (None, _) => Err(format!("unrecognized option '--{name}'")),
-    }
 }
 
 #[cfg(test)]
@@ -278,19 +330,31 @@ mod tests {
             "--no-chdir --remote=punix:/d/db.sock --remote ptcp:6640:127.0.0.1 --unixctl=/d/db.ctl \
              --pidfile=/d/db.pid --log-file -vconsole:off -v --durable=always a.db --detach -- -b.db",
         );
-        let remotes: Vec<_> = options
-            .remotes
-            .iter()
-            .map(|(text, _)| text.as_str())
-            .collect();
-        assert_eq!(remotes, ["punix:/d/db.sock", "ptcp:6640:127.0.0.1"]);
+        let remotes: Vec<_> = options.remotes.keys().map(String::as_str).collect();
+        assert_eq!(remotes, ["ptcp:6640:127.0.0.1", "punix:/d/db.sock"]);
         assert_eq!(options.control, Some(Some("/d/db.ctl".into())));
         assert_eq!(options.pid_file, Some(Some("/d/db.pid".into())));
         assert_eq!(options.log_file, Some(None));
         assert_eq!(options.verbosity, ["console:off", ""]);
         assert_eq!(options.durability, Durability::Always);
-        assert!(options.detach && options.stay && !options.detached);
-        assert_eq!(options.databases, [PathBuf::from("a.db"), "-b.db".into()]);
+        assert!(options.detach && options.stay && !options.part.is_detached());
+        let databases = ["a.db", "-b.db"].map(str::to_owned);
+        assert_eq!(options.databases, Some(databases.to_vec()));
+    }
+
+    #[test]
+    fn keys_and_parts() {
+        let options = options(
+            "-p key.pem -c db:D,SSL,certificate --bootstrap-ca-cert=ca.pem --ssl-protocols TLSv1.3 \
+             --no-dbs --process-part=detached-saving-worker",
+        );
+        assert_eq!(options.tls.key.as_deref(), Some("key.pem"));
+        assert_eq!(options.tls.certificate.as_deref(), Some("db:D,SSL,certificate"));
+        assert_eq!(options.tls.authorities.as_deref(), Some("ca.pem"));
+        assert!(options.tls.bootstrap);
+        assert_eq!(options.tls.protocols.as_deref(), Some("TLSv1.3"));
+        assert_eq!(options.databases, Some(Vec::new()));
+        assert!(options.part.is_detached());
     }
 
     #[test]
@@ -316,16 +380,26 @@ mod tests {
             ("-x", "invalid option -- 'x'"),
             ("--detach=1", "option '--detach' doesn't allow an argument"),
             ("--remote", "option '--remote' requires an argument"),
-            ("--remote=foo:1", "foo:1: unknown connection method"),
             (
                 "--durable=never",
                 "--durable=never: must be always or asked",
             ),
             (
-                "--monitor",
-                "option '--monitor' is not supported by this server",
+                "--replay",
+                "option '--replay' is not supported by this server",
             ),
-            ("-p key", "option '-p' is not supported by this server"),
+            (
+                "--config-file=a --remote=punix:b",
+                "--config-file is mutually exclusive with --remote",
+            ),
+            (
+                "--config-file=a --active",
+                "--config-file is mutually exclusive with --sync-from, --sync-exclude and --active",
+            ),
+            (
+                "--config-file=a b.db",
+                "Databases should be specified in a config file",
+            ),
         ] {
             assert_eq!(parse(line), Err(error.to_owned()), "{line}");
         }

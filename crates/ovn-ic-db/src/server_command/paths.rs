@@ -2,52 +2,48 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
-
-use ovsdb_server::remote::Remote;
+use std::path::PathBuf;
 
 use super::options::Options;
 
-/// Every file of one run, absolute: the working folder may change.
+/// The folders and files of one run, absolute: the working folder may change.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The run folder, where relative `unix:` addresses begin.
-    pub run: PathBuf,
-    /// The remotes, with the text that names them.
-    pub remotes: Vec<(String, Remote)>,
+    /// Where relative paths of sockets are.
+    pub run_folder: PathBuf,
+    /// Where relative names of databases and of other files were meant.
+    pub working_folder: PathBuf,
     /// The control socket.
     pub control: Option<PathBuf>,
     /// The pid file.
     pub pid_file: Option<PathBuf>,
     /// The log file.
     pub log_file: Option<PathBuf>,
-    /// The databases.
-    pub databases: Vec<PathBuf>,
+    /// The configuration file.
+    pub config_file: Option<PathBuf>,
+    /// The usual database.
+    pub usual_database: PathBuf,
 }
 
 impl Paths {
-    /// Completes the options' paths. `environment` gives `OVS_RUNDIR`, `OVS_LOGDIR` and
-    /// `OVS_DBDIR`; a relative name is in the run folder for sockets and pid files, in the
-    /// working folder for databases and logs.
+    /// Completes the options' paths. `environment` gives `OVS_RUNDIR`, `OVS_LOGDIR`, `OVS_DBDIR` and
+    /// `OVS_SYSCONFDIR`; a relative name is in the run folder for sockets and pid files, in the database
+    /// folder for the configuration file, in the working folder for databases and logs.
+    ///
+    /// # Errors
+    /// If there is no working folder.
     pub fn complete(
         options: &Options,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> io::Result<Paths> {
+        let named = |name| environment(name).filter(|value| !value.is_empty());
         let folder = |name, usual: &str| {
-            let named = environment(name).filter(|value| !value.is_empty());
-            std::path::absolute(named.map_or_else(|| PathBuf::from(usual), PathBuf::from))
+            std::path::absolute(named(name).map_or_else(|| PathBuf::from(usual), PathBuf::from))
         };
         let run = folder("OVS_RUNDIR", "/var/run/openvswitch")?;
-        let remotes = options.remotes.iter().map(|(text, remote)| {
-            let remote = match remote {
-                Remote::Unix(path) => Remote::Unix(run.join(path)),
-                other => other.clone(),
-            };
-            (text.clone(), remote)
-        });
-        let databases = match options.databases.as_slice() {
-            [] => &[folder("OVS_DBDIR", "/etc/openvswitch")?.join("conf.db")],
-            some => some,
+        let databases = match (named("OVS_DBDIR"), named("OVS_SYSCONFDIR")) {
+            (None, Some(folder)) => std::path::absolute(PathBuf::from(folder).join("openvswitch"))?,
+            _ => folder("OVS_DBDIR", "/etc/openvswitch")?,
         };
         let log_file = match &options.log_file {
             None => None,
@@ -62,7 +58,6 @@ impl Paths {
             None => run.join(usual),
         };
         Ok(Paths {
-            remotes: remotes.collect(),
             control: match &options.control {
                 None => Some(run.join(default_control())),
                 Some(None) => None,
@@ -73,11 +68,10 @@ impl Paths {
                 .as_ref()
                 .map(|path| in_run(path, "ovsdb-server.pid")),
             log_file,
-            databases: databases
-                .iter()
-                .map(|path: &PathBuf| std::path::absolute(Path::new(path)))
-                .collect::<io::Result<_>>()?,
-            run,
+            config_file: options.config_file.as_ref().map(|path| databases.join(path)),
+            usual_database: databases.join("conf.db"),
+            working_folder: std::env::current_dir()?,
+            run_folder: run,
         })
     }
 }
@@ -98,22 +92,21 @@ mod tests {
 
     #[test]
     fn relative_names_have_their_folders() {
-        let paths =
-            complete("--remote=punix:a.sock --pidfile --log-file --unixctl=/d/b.ctl /d/c.db");
+        let paths = complete("--pidfile --log-file --unixctl=/d/b.ctl --config-file=c.json");
         assert_eq!(
             paths,
             Paths {
-                run: "/run/x".into(),
-                remotes: vec![("punix:a.sock".into(), Remote::Unix("/run/x/a.sock".into()))],
+                run_folder: "/run/x".into(),
+                working_folder: std::env::current_dir().expect("a folder"),
                 control: Some("/d/b.ctl".into()),
                 pid_file: Some("/run/x/ovsdb-server.pid".into()),
                 log_file: Some("/var/log/openvswitch/ovsdb-server.log".into()),
-                databases: vec!["/d/c.db".into()],
+                config_file: Some("/etc/openvswitch/c.json".into()),
+                usual_database: "/etc/openvswitch/conf.db".into(),
             }
         );
         let paths = complete("--pidfile=p.pid");
         assert_eq!(paths.pid_file, Some("/run/x/p.pid".into()));
-        assert_eq!(paths.databases, [PathBuf::from("/etc/openvswitch/conf.db")]);
         let control = paths.control.expect("a control socket");
         assert!(control.starts_with("/run/x"), "{}", control.display());
     }

@@ -97,6 +97,11 @@ impl std::fmt::Debug for Clustered {
 }
 
 impl Clustered {
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Starts a member on its file, and offers its database in `service` as soon as it has
     /// contents. Must be called in a runtime.
     pub async fn start(

@@ -33,6 +33,15 @@ pub enum OpenError {
     },
 }
 
+/// What becomes of a record that cannot be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leniency {
+    /// The file is not used.
+    None,
+    /// It and all behind it is dropped, as the reference does.
+    DropRest,
+}
+
 /// A locked database file with its contents, not yet written to.
 #[derive(Debug)]
 pub struct File {
@@ -50,8 +59,22 @@ impl File {
 
     /// The same on any file system.
     pub fn open_on(fs: Arc<dyn FileSystem>, path: &Path) -> Result<File, OpenError> {
+        File::open_with(fs, path, Leniency::None)
+    }
+
+    /// The same, with leniency for records that make no sense.
+    pub fn open_with(
+        fs: Arc<dyn FileSystem>,
+        path: &Path,
+        leniency: Leniency,
+    ) -> Result<File, OpenError> {
         let lock = Lock::acquire(path)?;
-        let (version, end) = replay(&*fs, lock.file())?;
+        let (version, end) = match (replay(&*fs, lock.file(), None), leniency) {
+            (Err(OpenError::Record { offset, error, .. }), Leniency::DropRest) if offset > 0 => {
+                replay(&*fs, lock.file(), Some((offset, &error)))?
+            }
+            (outcome, _) => outcome?,
+        };
         Ok(File {
             fs,
             lock,
@@ -153,8 +176,12 @@ impl File {
     }
 }
 
-/// Reads a file from its beginning to its end.
-fn replay(fs: &dyn FileSystem, path: &Path) -> Result<(Version, End), OpenError> {
+/// Reads a file from its beginning to its end, or to a record at some offset with this error.
+fn replay(
+    fs: &dyn FileSystem,
+    path: &Path,
+    until: Option<(u64, &Error)>,
+) -> Result<(Version, End), OpenError> {
     let wrong = |offset, error| OpenError::Record {
         path: path.to_path_buf(),
         offset,
@@ -164,6 +191,12 @@ fn replay(fs: &dyn FileSystem, path: &Path) -> Result<(Version, End), OpenError>
     let mut version: Option<Version> = None;
     while let Some(record) = reader.next_record()? {
         let offset = record.offset;
+        if let Some((until, error)) = until
+            && offset == until
+        {
+            reader.drop_last(error.to_string());
+            break;
+        }
         let next = match version.take() {
             None => Schema::from_text(record.json).map(|schema| Version::empty(Arc::new(schema))),
             Some(version) => apply(version, record.json),

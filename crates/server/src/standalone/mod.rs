@@ -10,6 +10,6 @@ mod record;
 mod state;
 mod submit;
 
-pub use file::{File, OpenError};
+pub use file::{File, Leniency, OpenError};
 pub use keeper::Standalone;
 pub use record::write_whole;

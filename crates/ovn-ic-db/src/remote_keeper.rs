@@ -1,0 +1,238 @@
+//! Keeps a service's remotes what they should be: those that were named, and those that a database
+//! names (`db:DATABASE,TABLE,COLUMN`), with the keys for TLS; and writes back how they are doing
+//! (ovsdb-server(1), `--remote`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ovsdb_server::origin::SessionOptions;
+use ovsdb_server::own_transaction;
+use ovsdb_server::remotes::{Column, Remotes, Wanted, differences};
+use ovsdb_server::service::Service;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::tls_sources::{Resolved, TlsSources};
+
+/// The shortest time between two looks: databases may change all the time.
+const REST: Duration = Duration::from_millis(10);
+/// How long until what could not be opened is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How often the rows' status columns are looked at.
+const STATUS: Duration = Duration::from_millis(2500);
+
+/// The keeper of one service's remotes.
+pub struct RemoteKeeper {
+    service: Arc<Service>,
+    remotes: Arc<Remotes>,
+    tls: TlsSources,
+    /// As they were named, `db:` ones among them.
+    named: Mutex<Wanted>,
+    /// Whoever looks, which may take a while, has this.
+    looking: Mutex<Looking>,
+}
+
+#[derive(Default)]
+struct Looking {
+    /// What was last said of what cannot be looked up.
+    complaint: Vec<String>,
+    /// What the keys were last made of, and the task that looks after their files.
+    keys: Option<(Resolved, Option<JoinHandle<()>>)>,
+    /// The keys cannot be loaded: they are tried again.
+    keys_failed: Option<String>,
+}
+
+impl RemoteKeeper {
+    /// A keeper of `remotes`, which are the service's. With `tls` empty, the keys are left alone.
+    pub fn new(
+        service: Arc<Service>,
+        remotes: Arc<Remotes>,
+        tls: TlsSources,
+    ) -> Arc<RemoteKeeper> {
+        Arc::new(RemoteKeeper {
+            service,
+            remotes,
+            tls,
+            named: Mutex::default(),
+            looking: Mutex::default(),
+        })
+    }
+
+    /// The remotes that it keeps.
+    pub fn remotes(&self) -> &Arc<Remotes> {
+        &self.remotes
+    }
+
+    /// The remotes as they were named.
+    pub fn named(&self) -> Wanted {
+        self.named.lock().clone()
+    }
+
+    /// Other ones are to be kept. Takes effect with the next [`RemoteKeeper::look`].
+    pub fn set_named(&self, named: Wanted) {
+        *self.named.lock() = named;
+    }
+
+    /// Adds one, as `ovsdb-server/add-remote` does.
+    ///
+    /// # Errors
+    /// In the reference's words.
+    pub fn add(&self, name: &str) -> Result<(), String> {
+        if name.starts_with("pfd:") {
+            return Err("pfd: remotes can only be specified on the command line".to_owned());
+        }
+        if Column::is_meant(name) {
+            let column = Column::parse(name)?;
+            column.check(&self.service.source(column.database()))?;
+        }
+        let mut named = self.named.lock();
+        let options = || SessionOptions::of(name);
+        named.entry(name.to_owned()).or_insert_with(options);
+        Ok(())
+    }
+
+    /// Removes one, as `ovsdb-server/remove-remote` does.
+    ///
+    /// # Errors
+    /// In the reference's words.
+    pub fn remove(&self, name: &str) -> Result<(), String> {
+        let removed = self.named.lock().remove(name);
+        removed.map(|_| ()).ok_or_else(|| "no such remote".to_owned())
+    }
+
+    /// Makes remotes and keys what they should be now. Reads files. Must be called inside a tokio
+    /// runtime.
+    pub fn look(&self) {
+        let mut looking = self.looking.lock();
+        let mut errors = Vec::new();
+        let mut wanted = Wanted::new();
+        for (name, options) in self.named() {
+            if !Column::is_meant(&name) {
+                wanted.insert(name, options);
+                continue;
+            }
+            let remotes = Column::parse(&name)
+                .and_then(|column| column.remotes(&self.service.source(column.database())));
+            match remotes {
+                // What was named outright is as it was named.
+                Ok(remotes) => remotes.into_iter().for_each(|(name, options)| {
+                    wanted.entry(name).or_insert(options);
+                }),
+                Err(error) => errors.push(error),
+            }
+        }
+        self.look_for_keys(&mut looking, &mut errors);
+        self.remotes.set(&wanted);
+        if looking.complaint != errors {
+            for error in &errors {
+                tracing::warn!("{error}");
+            }
+            looking.complaint = errors;
+        }
+    }
+
+    fn look_for_keys(&self, looking: &mut Looking, errors: &mut Vec<String>) {
+        if self.tls.is_empty() {
+            return;
+        }
+        let found = self.tls.resolve(&|name| self.service.source(name), errors);
+        let same = looking.keys.as_ref().is_some_and(|(of, _)| *of == found);
+        if same && looking.keys_failed.is_none() {
+            return;
+        }
+        let watching = match self.tls.load(&found) {
+            Ok(tls) => {
+                looking.keys_failed = None;
+                self.remotes.keys().set(tls.clone());
+                tls.map(|tls| tokio::spawn(tls.watch()))
+            }
+            Err(error) => {
+                if looking.keys_failed.as_ref() != Some(&error) {
+                    tracing::error!("TLS: {error}");
+                }
+                looking.keys_failed = Some(error);
+                None
+            }
+        };
+        if let Some((_, Some(before))) = looking.keys.replace((found, watching)) {
+            before.abort();
+        }
+    }
+
+    fn is_to_try_again(&self) -> bool {
+        self.remotes.has_failed() || self.looking.lock().keys_failed.is_some()
+    }
+
+    /// Looks whenever something has changed, until it is cancelled.
+    pub async fn keep(self: Arc<Self>) {
+        loop {
+            let news = self.service.news().notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            self.look_aside().await;
+            match self.is_to_try_again() {
+                true => drop(tokio::time::timeout(AGAIN, news).await),
+                false => news.await,
+            }
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// Looks where it may block.
+    pub async fn look_aside(self: &Arc<Self>) {
+        let keeper = Arc::clone(self);
+        if let Err(error) = tokio::task::spawn_blocking(move || keeper.look()).await {
+            tracing::error!("looking after the remotes failed: {error}");
+        }
+    }
+
+    /// Keeps the rows' status columns true, until it is cancelled. As in the reference, those of
+    /// databases that other servers keep, too, are left alone.
+    pub async fn tell(self: Arc<Self>) {
+        let mut rounds = tokio::time::interval(STATUS);
+        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut complaint = None;
+        loop {
+            rounds.tick().await;
+            let result = self.tell_once().await;
+            if let Err(error) = &result
+                && complaint.as_ref() != Some(error)
+            {
+                tracing::error!("Failed to update remote status: {error}");
+            }
+            complaint = result.err();
+        }
+    }
+
+    async fn tell_once(&self) -> Result<(), String> {
+        let mut by_database: BTreeMap<String, Vec<Column>> = BTreeMap::new();
+        for name in self.named().into_keys() {
+            if Column::is_meant(&name)
+                && let Ok(column) = Column::parse(&name)
+            {
+                let of = by_database.entry(column.database().to_owned());
+                of.or_default().push(column);
+            }
+        }
+        for (name, columns) in by_database {
+            let Some(database) = self.service.database(&name) else {
+                continue;
+            };
+            if database.is_shared() {
+                continue;
+            }
+            let version = database.committed().version.clone();
+            let columns: Vec<&Column> = columns.iter().collect();
+            let status = |name: &str| self.remotes.status(name);
+            let Some(params) = differences(&version, &columns, &status) else {
+                continue;
+            };
+            let results = own_transaction::execute(&database, &version, params).await?;
+            if let Some(error) = own_transaction::first_error(&results)? {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
