@@ -103,7 +103,10 @@ impl RemoteKeeper {
 
     /// Makes remotes and keys what they should be now. Reads files. Must be called inside a tokio
     /// runtime.
-    pub fn look(&self) {
+    ///
+    /// # Errors
+    /// What cannot be looked up; the rest is as it should be.
+    pub fn look(&self) -> Result<(), String> {
         let mut looking = self.looking.lock();
         let mut errors = Vec::new();
         let mut wanted = Wanted::new();
@@ -128,7 +131,11 @@ impl RemoteKeeper {
             for error in &errors {
                 tracing::warn!("{error}");
             }
-            looking.complaint = errors;
+            looking.complaint.clone_from(&errors);
+        }
+        match errors.is_empty() {
+            true => Ok(()),
+            false => Err(errors.join("\n")),
         }
     }
 
@@ -170,7 +177,8 @@ impl RemoteKeeper {
             let news = self.service.news().notified();
             tokio::pin!(news);
             news.as_mut().enable();
-            self.look_aside().await;
+            // The log says what is wrong.
+            let _ = self.look_aside().await;
             match self.is_to_try_again() {
                 true => drop(tokio::time::timeout(AGAIN, news).await),
                 false => news.await,
@@ -180,11 +188,16 @@ impl RemoteKeeper {
     }
 
     /// Looks where it may block.
-    pub async fn look_aside(self: &Arc<Self>) {
+    ///
+    /// # Errors
+    /// As [`RemoteKeeper::look`].
+    pub async fn look_aside(self: &Arc<Self>) -> Result<(), String> {
         let keeper = Arc::clone(self);
-        if let Err(error) = tokio::task::spawn_blocking(move || keeper.look()).await {
+        let looked = tokio::task::spawn_blocking(move || keeper.look()).await;
+        looked.unwrap_or_else(|error| {
             tracing::error!("looking after the remotes failed: {error}");
-        }
+            Err(error.to_string())
+        })
     }
 
     /// Keeps the rows' status columns true, until it is cancelled. As in the reference, those of

@@ -50,6 +50,20 @@ impl TlsSources {
         self.key.is_none() && self.certificate.is_none() && self.authorities.is_none()
     }
 
+    /// Something is said in a database.
+    pub fn is_in_databases(&self) -> bool {
+        let texts = [
+            &self.key,
+            &self.certificate,
+            &self.authorities,
+            &self.protocols,
+            &self.ciphers,
+            &self.cipher_suites,
+        ];
+        let mut texts = texts.into_iter().flatten();
+        texts.any(|text| Column::is_meant(text))
+    }
+
     /// The columns that `ovn-ic-nbctl set-ssl` and `ovn-ic-sbctl set-ssl` write.
     pub fn of_database(side: Side) -> TlsSources {
         let column = |name| Some(format!("db:{},SSL,{name}", side.database()));

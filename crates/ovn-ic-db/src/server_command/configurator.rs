@@ -156,9 +156,12 @@ impl Configurator {
         }
         let keeper = &self.opener.subject.keeper;
         keeper.set_named(configuration.remotes);
-        keeper.look_aside().await;
+        let looked = keeper.look_aside().await;
+        if let Err(error) = &looked {
+            tracing::warn!("failed to configure remotes: {error}");
+        }
         self.save(&served);
-        all_right
+        all_right && looked.is_ok()
     }
 
     async fn apply_databases(
@@ -268,7 +271,8 @@ impl Configurator {
         self.open(&mut served, &given, config).await?;
         self.save(&served);
         drop(served);
-        self.opener.subject.keeper.look_aside().await;
+        // The log says what is wrong with the remotes.
+        let _ = self.opener.subject.keeper.look_aside().await;
         Ok(())
     }
 

@@ -206,8 +206,11 @@ async fn serve(
     logging: &Logging,
 ) -> anyhow::Result<()> {
     let subject = station.subject();
-    // For what is found in files: members of clusters may need them at once.
-    subject.keeper.look_aside().await;
+    // Members of clusters may need keys at once. What is said in databases comes later.
+    if !options.tls.is_in_databases() {
+        // Nothing is looked up.
+        let _ = subject.keeper.look_aside().await;
+    }
     let folder = paths.run_folder.clone();
     let parse = move |text: &str| Remotes::parse(text, &folder);
     let together = paths.config_file.is_none();
@@ -218,6 +221,8 @@ async fn serve(
         working_folder: paths.working_folder.clone(),
         run_folder: paths.run_folder.clone(),
         keys,
+        // It is more of a tool then.
+        quiet: options.run.is_some(),
     };
     let place = match (&paths.config_file, options.part) {
         (Some(path), _) => Place::File(path.clone()),

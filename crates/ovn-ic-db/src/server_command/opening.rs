@@ -44,6 +44,8 @@ pub struct Opener {
     pub run_folder: PathBuf,
     /// What other servers are called with.
     pub keys: Keys,
+    /// Nothing is said of what is as it should be.
+    pub quiet: bool,
 }
 
 impl Opener {
@@ -155,11 +157,10 @@ impl Opener {
         }
         let added = self.subject.add_alone(file, self.sync);
         added.map_err(|error| format!("ovsdb error: {error:#}"))?;
-        tracing::info!(
-            "{name}: {}, schema {}, {rows} rows",
-            path.display(),
-            schema.version
-        );
+        if !self.quiet {
+            let (path, version) = (path.display(), &schema.version);
+            tracing::info!("{name}: {path}, schema {version}, {rows} rows");
+        }
         self.set_standby(&name, config)?;
         Ok(name)
     }

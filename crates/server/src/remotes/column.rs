@@ -228,6 +228,13 @@ impl<'a> Cells<'a> {
         }
     }
 
+    /// There is a column of booleans of this name, with this value or another one.
+    pub(super) fn is_not(&self, name: &str, value: bool) -> bool {
+        let column = self.column(name, AtomicType::Boolean);
+        column.is_some_and(|(_, column)| !column.column_type.is_map())
+            && self.boolean(name) != Some(value)
+    }
+
     pub(super) fn boolean(&self, name: &str) -> Option<bool> {
         match self.atom(name, AtomicType::Boolean)? {
             ovsdb::Atom::Boolean(value) => Some(*value),

@@ -28,9 +28,7 @@ pub fn differences(version: &Version, columns: &[&Column], status: Target<'_>) -
             };
             let status = status(target);
             let mut changed = Vec::new();
-            if let Some(connected) = cells.boolean("is_connected")
-                && connected != status.connected
-            {
+            if cells.is_not("is_connected", status.connected) {
                 changed.extend_from_slice(b"\"is_connected\":");
                 write::boolean(&mut changed, status.connected);
             }
