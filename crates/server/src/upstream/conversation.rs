@@ -209,7 +209,7 @@ impl<S: Sink> Conversation<S> {
                 let schema = Schema::parse(schema).map_err(later)?;
                 self.ask_contents(out, Arc::new(schema), Method::MonitorCond);
             }
-            (State::Contents(method), Ok(contents)) => self.begin(method, contents)?,
+            (State::Contents(method), Ok(contents)) => self.take_contents(method, contents)?,
             (State::Contents(method), Err(error)) => match (method.older(), self.schema.clone()) {
                 (Some(older), Some(schema)) => self.ask_contents(out, schema, older),
                 _ => return Err(refused("monitor", error)),
@@ -242,7 +242,7 @@ impl<S: Sink> Conversation<S> {
         Ok(Arc::new(schema))
     }
 
-    fn begin(&mut self, method: Method, contents: Json<'_>) -> Result<(), Leave> {
+    fn take_contents(&mut self, method: Method, contents: Json<'_>) -> Result<(), Leave> {
         let Some(schema) = self.schema.clone() else {
             return Ok(());
         };
