@@ -39,7 +39,8 @@ impl Ordering for Arc<Relay> {
     }
 
     fn pass_on(&self, job: Job) {
-        let refused = self.passing.lock().push(job);
+        // Under the lock: who loses the source sees to what is there by then.
+        let refused = self.passing.lock().push(job, || self.is_following());
         match refused {
             Some(job) => job.answer.unknown(),
             None => self.wake.notify_one(),

@@ -33,10 +33,14 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    /// Takes a transaction; gives it back when all is over.
-    pub(super) fn push(&mut self, job: Job) -> Option<Job> {
+    /// Takes a transaction; gives it back when all is over. While the source is lost it waits as others
+    /// do for a change: nothing waits behind it, and its client need not stay.
+    pub(super) fn push(&mut self, job: Job, following: impl FnOnce() -> bool) -> Option<Job> {
         if self.over {
             return Some(job);
+        }
+        if !following() {
+            job.answer.blocked(None);
         }
         *self.of_sessions.entry(job.key.session).or_default() += 1;
         self.unsent.push_back(Asked::Transaction(job));
@@ -97,6 +101,15 @@ impl Passing {
         let sent: Vec<_> = sent.into_iter().map(|(_, asked)| asked).collect();
         sent.iter().for_each(|asked| self.count_out(asked));
         sent
+    }
+
+    /// The source is lost: what was not sent waits as what comes from now on.
+    pub(super) fn block_unsent(&self) {
+        for asked in &self.unsent {
+            if let Asked::Transaction(job) = asked {
+                job.answer.blocked(None);
+            }
+        }
     }
 
     /// Nobody waits for these any more: they are not sent, if they were not.

@@ -35,7 +35,7 @@ pub(super) struct ServerRow {
     pub(super) model: String,
     pub(super) connected: bool,
     pub(super) leader: bool,
-    pub(super) schema: Option<String>,
+    pub(super) has_schema: bool,
     pub(super) index: Option<i64>,
 }
 
@@ -109,7 +109,7 @@ impl ServerRows {
             model: text(&value(row, "model")).unwrap_or_default(),
             connected: flag("connected"),
             leader: flag("leader"),
-            schema: text(&value(row, "schema")),
+            has_schema: !value(row, "schema").is_empty(),
             index: match value(row, "index").atoms() {
                 [ovsdb::Atom::Integer(index)] => Some(*index),
                 _ => None,
@@ -122,7 +122,7 @@ impl ServerRow {
     /// Why the server is of no use now, if so; the words follow its name. `min_index` is how far another
     /// member of the cluster was before.
     pub(super) fn objection(&self, leader_only: bool, min_index: i64) -> Option<&'static str> {
-        let usable = self.schema.is_some();
+        let usable = self.has_schema;
         match &*self.model {
             "clustered" if !usable => {
                 Some("clustered database server has not yet joined cluster; trying another server")
