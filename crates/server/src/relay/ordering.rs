@@ -8,7 +8,7 @@ use ovsdb_engine::Version;
 use super::Relay;
 use crate::database::{Job, JobKey};
 use crate::locks::SessionId;
-use crate::ordering::{Done, Ordering, Orderer, Proposal};
+use crate::ordering::{Done, Orderer, Ordering, Proposal};
 
 impl Ordering for Arc<Relay> {
     /// Nothing is executed here.

@@ -115,8 +115,9 @@ impl Passing {
     /// Nobody waits for these any more: they are not sent, if they were not.
     pub(super) fn forget(&mut self, which: &mut dyn FnMut(JobKey) -> bool) -> bool {
         let before = self.unsent.len();
-        let (forgotten, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.unsent).into_iter().partition(|asked| match asked {
+        let (forgotten, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.unsent)
+            .into_iter()
+            .partition(|asked| match asked {
                 Asked::Transaction(job) => which(job.key),
                 Asked::Conversion(..) => false,
             });

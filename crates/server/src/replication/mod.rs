@@ -8,8 +8,8 @@
 
 mod active_backup;
 mod excluded;
-mod follow;
 mod fitting;
+mod follow;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};

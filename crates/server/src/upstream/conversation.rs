@@ -247,9 +247,8 @@ impl<S: Sink> Conversation<S> {
             return Ok(());
         };
         let first = match method {
-            Method::MonitorCondSince => parse_since(contents).ok_or_else(|| {
-                Leave::Later("bad monitor_cond_since reply format".to_owned())
-            })?,
+            Method::MonitorCondSince => parse_since(contents)
+                .ok_or_else(|| Leave::Later("bad monitor_cond_since reply format".to_owned()))?,
             _ => First {
                 updates: contents,
                 form: method.form(),

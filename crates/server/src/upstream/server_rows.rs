@@ -167,7 +167,8 @@ mod tests {
         let mut rows = ServerRows::new(schema.root()).expect("schema");
         let mut requests = Vec::new();
         rows.write_requests(&mut requests);
-        let wanted = r#"{"Database":[{"columns":["name","model","connected","leader","schema","cid"]}]}"#;
+        let wanted =
+            r#"{"Database":[{"columns":["name","model","connected","leader","schema","cid"]}]}"#;
         assert_eq!(String::from_utf8_lossy(&requests), wanted);
         let id = "00000000-0000-0000-0000-000000000001";
         let first = format!(
@@ -176,16 +177,24 @@ mod tests {
         rows.begin(Document::parse(first).expect("JSON").root())
             .expect("rows");
         let row = rows.find("D", None).expect("row");
-        assert!(row.objection(false, 0).is_some_and(|why| why.contains("not yet joined")));
-        let update = format!(
-            r#"{{"Database":{{"{id}":{{"modify":{{"schema":"x","connected":true}}}}}}}}"#
+        assert!(
+            row.objection(false, 0)
+                .is_some_and(|why| why.contains("not yet joined"))
         );
+        let update =
+            format!(r#"{{"Database":{{"{id}":{{"modify":{{"schema":"x","connected":true}}}}}}}}"#);
         rows.follow(Document::parse(update).expect("JSON").root())
             .expect("rows");
         let row = rows.find("other", Some(Uuid::from_u128(1))).expect("row");
         assert_eq!(row.objection(false, 0), None);
-        assert!(row.objection(true, 0).is_some_and(|why| why.contains("not cluster leader")));
-        assert!(row.objection(false, 1).is_some_and(|why| why.contains("stale")));
+        assert!(
+            row.objection(true, 0)
+                .is_some_and(|why| why.contains("not cluster leader"))
+        );
+        assert!(
+            row.objection(false, 1)
+                .is_some_and(|why| why.contains("stale"))
+        );
         assert_eq!(rows.find("other", None), None);
     }
 }

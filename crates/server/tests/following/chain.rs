@@ -46,6 +46,13 @@ fn play(client: &mut Client) -> String {
         let id = client.begin(&transaction);
         loop {
             let mut message = client.next().expect("an answer");
+            if let Some(results) = message["result"].as_array_mut() {
+                let violations = results.iter_mut();
+                // Which of two rows comes first in the words is chance.
+                for error in violations.filter(|result| result["error"] == "constraint violation") {
+                    error["details"] = Value::Null;
+                }
+            }
             if message["method"] == "update3" {
                 // Ids are compared elsewhere: a standalone server has none.
                 message["params"][1] = Value::Null;

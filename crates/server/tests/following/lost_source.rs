@@ -72,7 +72,9 @@ async fn without_its_source_a_relay_reads_and_waits() {
     let held = json!([{"op": "wait", "table": "T", "where": [], "columns": ["n"],
         "until": "==", "rows": [{"n": 1}], "timeout": 0}]);
     for operations in [select, bad, held] {
-        let [theirs, ours] = clients.each_mut().map(|client| client.transact(&operations));
+        let [theirs, ours] = clients
+            .each_mut()
+            .map(|client| client.transact(&operations));
         assert_eq!(theirs, ours, "{operations}");
     }
     let rows = clients.each_mut().map(Client::server_row);
@@ -128,9 +130,13 @@ async fn what_a_client_has_left_behind_is_not_sent() {
     wait_for("the loss", || (!relay.status().following).then_some(()));
     let mut client = Client::connect(&ours.socket);
     client.begin(&json!([{"op": "insert", "table": "T", "row": {"n": 1}}]));
-    wait_for("passed on", || (relay.status().passed_on == 1).then_some(()));
+    wait_for("passed on", || {
+        (relay.status().passed_on == 1).then_some(())
+    });
     drop(client);
-    wait_for("forgotten", || (relay.status().passed_on == 0).then_some(()));
+    wait_for("forgotten", || {
+        (relay.status().passed_on == 0).then_some(())
+    });
     main.restart();
     wait_for("the source", || relay.status().following.then_some(()));
     let rows = wait_for_same(&main.socket, &ours.socket);

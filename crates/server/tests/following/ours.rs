@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use ovsdb_log::SyncPolicy;
 use ovsdb_server::listener::Listener;
+use ovsdb_server::origin::{Origin, SessionOptions};
 use ovsdb_server::relay::Relay;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::replication::{ActiveBackup, Role, Source};
-use ovsdb_server::service::{Options, Service};
+use ovsdb_server::service::Service;
 use ovsdb_server::standalone::{File, Standalone};
 use ovsdb_server::upstream::{Remotes, Settings};
 
@@ -30,11 +31,9 @@ impl Ours {
     fn start(folder: &Path, name: &str) -> Ours {
         let socket = folder.join(format!("{name}.sock"));
         let listener = Listener::open(&Remote::Unix(socket.clone())).expect("listen");
-        let options = Options {
-            probe_interval: None,
-        };
-        let service = Service::new(options).expect("service");
-        tokio::spawn(service.clone().accept(Arc::new(listener)));
+        let service = Service::new().expect("service");
+        let origin = Origin::new("punix", SessionOptions::default());
+        tokio::spawn(service.clone().accept(Arc::new(listener), origin));
         Ours {
             service,
             socket,

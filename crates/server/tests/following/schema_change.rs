@@ -12,7 +12,11 @@ use crate::{SCHEMA, newer_schema};
 fn converted(socket: &Path) -> bool {
     let version = run(
         "ovsdb-client",
-        &["get-schema-version", &format!("unix:{}", socket.display()), "D"],
+        &[
+            "get-schema-version",
+            &format!("unix:{}", socket.display()),
+            "D",
+        ],
     );
     version.is_ok_and(|version| version.trim() == "2.0.0")
 }
@@ -46,8 +50,14 @@ fn convert(main: &Path, relays: &[&Path]) {
     for socket in relays {
         wait_for_same(main, socket);
     }
-    let mut unaware: Vec<_> = relays.iter().map(|socket| Client::connect(socket)).collect();
-    let mut aware: Vec<_> = relays.iter().map(|socket| Client::connect(socket)).collect();
+    let mut unaware: Vec<_> = relays
+        .iter()
+        .map(|socket| Client::connect(socket))
+        .collect();
+    let mut aware: Vec<_> = relays
+        .iter()
+        .map(|socket| Client::connect(socket))
+        .collect();
     for client in unaware.iter_mut().chain(&mut aware) {
         client.call("monitor_cond", json!(["D", "m", {"T": [{}]}]));
     }
@@ -63,14 +73,21 @@ fn convert(main: &Path, relays: &[&Path]) {
     for client in &mut aware {
         let message = client.next().expect("a message");
         assert_eq!(message["method"], "monitor_canceled", "{message}");
-        let again = client.call("monitor_cond", json!(["D", "m", {"U": [{"columns": ["more"]}]}]));
+        let again = client.call(
+            "monitor_cond",
+            json!(["D", "m", {"U": [{"columns": ["more"]}]}]),
+        );
         assert!(again["result"].is_object(), "{again}");
     }
     for socket in relays {
         wait_for_same(main, socket);
         assert!(converted(socket));
         let row = Client::connect(socket).server_row();
-        assert!(row["schema"].as_str().is_some_and(|schema| schema.contains("2.0.0")));
+        assert!(
+            row["schema"]
+                .as_str()
+                .is_some_and(|schema| schema.contains("2.0.0"))
+        );
     }
 }
 
@@ -93,11 +110,23 @@ async fn a_conversion_is_passed_on() {
         {"op": "insert", "table": "U", "row": {"more": 7}}]));
     assert!(results[1]["uuid"].is_array(), "{results}");
     wait_for_same(&main.socket, &second.socket);
-    // What the contents do not allow is refused there, and told here.
-    let narrow = SCHEMA.replace(r#""n":{"type":"integer"}"#, r#""n":{"type":{"key":{"type":"integer","minInteger":5}}}"#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversion_that_is_refused_is_told_so() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let file = create(folder, "main", SCHEMA);
+    let main = Ours::standalone(folder, "main", &file);
+    let ours = Ours::relay(folder, "ours", &main.socket);
+    wait_for("contents", || dump(&ours.socket).ok());
+    let mut client = Client::connect(&ours.socket);
+    client.transact(&json!([{"op": "insert", "table": "T", "row": {"n": 1}}]));
+    let narrow = r#""n":{"type":{"key":{"type":"integer","minInteger":5}}}"#;
+    let narrow = SCHEMA.replace(r#""n":{"type":"integer"}"#, narrow);
     let narrow: Value = serde_json::from_str(&narrow).expect("JSON");
     let direct = Client::connect(&main.socket).call("convert", json!(["D", narrow]));
-    let passed_on = Client::connect(&second.socket).call("convert", json!(["D", narrow]));
+    let passed_on = client.call("convert", json!(["D", narrow]));
     assert_eq!(direct["error"], passed_on["error"]);
     assert_eq!(direct["error"]["error"], "constraint violation");
 }

@@ -28,8 +28,10 @@ async fn a_backup_has_what_the_active_server_has() {
     for n in 2..40 {
         client.transact(&insert(n));
     }
-    client.transact(&json!([{"op": "delete", "table": "U", "where": [["name", "==", "3"]]},
-        {"op": "update", "table": "T", "where": [["n", "==", 4]], "row": {"set": "x"}}]));
+    client.transact(
+        &json!([{"op": "delete", "table": "U", "where": [["name", "==", "3"]]},
+        {"op": "update", "table": "T", "where": [["n", "==", 4]], "row": {"set": "x"}}]),
+    );
     let rows = wait_for_same(&main.socket, &ours.socket);
     let status = ours.standby().sync_status();
     let source = main.socket.display();
@@ -39,7 +41,10 @@ async fn a_backup_has_what_the_active_server_has() {
     let mut reader = Client::connect(&ours.socket);
     let refused = reader.transact(&insert(100));
     let why = "insert operation not allowed when database server is in read only mode";
-    assert_eq!(refused, json!([{"error": "not allowed", "details": why}, null]));
+    assert_eq!(
+        refused,
+        json!([{"error": "not allowed", "details": why}, null])
+    );
     let schema: Value = serde_json::from_str(&newer_schema()).expect("JSON");
     let refused = reader.call("convert", json!(["D", schema]))["error"].clone();
     let why = "conversion is not allowed for read-only database D";
@@ -90,7 +95,8 @@ async fn excluded_tables_stay_as_they_are() {
     Client::connect(&main.socket).transact(&json!([
         {"op": "insert", "table": "U", "uuid-name": "u", "row": {"name": "x"}},
         {"op": "insert", "table": "T", "row": {"n": 2, "weak": ["named-uuid", "u"]}}]));
-    let select = json!([{"op": "select", "table": "T", "where": [["n", "==", 2]], "columns": ["weak"]}]);
+    let select =
+        json!([{"op": "select", "table": "T", "where": [["n", "==", 2]], "columns": ["weak"]}]);
     for socket in sockets {
         wait_for("the row without it", || {
             let rows = Client::connect(socket).transact(&select);

@@ -2,7 +2,8 @@ use super::*;
 use ovsdb::json::Document;
 
 const NAME: &str = "D";
-const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{"T":{"columns":{"n":{"type":"integer"}}}}}"#;
+const SCHEMA: &str =
+    r#"{"name":"D","version":"1.0.0","tables":{"T":{"columns":{"n":{"type":"integer"}}}}}"#;
 const SERVER: &str = r#"{"name":"_Server","version":"1.2.0","tables":{"Database":{"columns":{
     "name":{"type":"string"},"model":{"type":"string"},"connected":{"type":"boolean"},
     "leader":{"type":"boolean"},"schema":{"type":{"key":"string","min":0,"max":1}},
@@ -147,9 +148,8 @@ async fn contents_and_changes_come_and_requests_go() {
     assert_eq!(said[1], r#""set_db_change_aware","params":[true]"#);
     let nil = "00000000-0000-0000-0000-000000000000";
     assert_eq!(said[2], r#""get_schema","params":["D"]"#);
-    let contents = format!(
-        r#""monitor_cond_since","params":["D",["monid","D"],{{"T":[{{}}]}},"{nil}"]"#
-    );
+    let contents =
+        format!(r#""monitor_cond_since","params":["D",["monid","D"],{{"T":[{{}}]}},"{nil}"]"#);
     assert_eq!(said[3], contents);
     assert_eq!(said[4], r#""transact","params":["D"]"#);
     play.hear(&format!(
@@ -183,7 +183,10 @@ async fn older_servers_are_asked_in_older_ways() {
     play.refuse().expect("goes on");
     play.answer(r#"{"T":{}}"#).expect("contents");
     let said = play.said();
-    let methods: Vec<_> = said.iter().filter_map(|said| said.split('"').nth(1)).collect();
+    let methods: Vec<_> = said
+        .iter()
+        .filter_map(|said| said.split('"').nth(1))
+        .collect();
     let wanted = ["get_schema", "get_schema", "monitor_cond", "monitor"];
     assert_eq!(methods, wanted);
     assert_eq!(play.heard(), ["begin 1.0.0 false 0 Values {\"T\":{}}"]);
@@ -226,16 +229,18 @@ async fn another_schema_is_asked_for_with_its_contents() {
     play.answer(&SCHEMA.replace("1.0.0", "2.0.0"))
         .expect("schema");
     let said = play.said();
-    assert_eq!(said[0], r#""monitor_cancel","params":[["monid","_Server"]]"#);
-    let all = said.iter().any(|said| said.contains("00000000-0000-0000-0000-000000000000"));
+    assert_eq!(
+        said[0],
+        r#""monitor_cancel","params":[["monid","_Server"]]"#
+    );
+    let all = said
+        .iter()
+        .any(|said| said.contains("00000000-0000-0000-0000-000000000000"));
     assert!(all, "{said:?}");
     play.answer(&format!(r#"[false,"{ID}",{{}}]"#))
         .expect("contents");
     let heard = play.heard();
-    assert_eq!(
-        heard[1..],
-        ["paused", "begin 2.0.0 false 5 Differences {}"]
-    );
+    assert_eq!(heard[1..], ["paused", "begin 2.0.0 false 5 Differences {}"]);
 }
 
 #[tokio::test]
