@@ -113,12 +113,14 @@ fn parse_update(update: Json<'_>, form: Form) -> Result<RowUpdate<'_>, Error> {
             (None, None) => None,
         },
         Form::Differences => match (update.len(), update.members().next()) {
-            (1, Some((name, columns))) => match (&*name.string().unwrap_or_default(), columns.kind()) {
-                ("initial" | "insert", Kind::Object) => Some(RowUpdate::Insert(columns)),
-                ("modify", Kind::Object) => Some(RowUpdate::Differ(columns)),
-                ("delete", Kind::Null) => Some(RowUpdate::Delete),
-                _ => None,
-            },
+            (1, Some((name, columns))) => {
+                match (&*name.string().unwrap_or_default(), columns.kind()) {
+                    ("initial" | "insert", Kind::Object) => Some(RowUpdate::Insert(columns)),
+                    ("modify", Kind::Object) => Some(RowUpdate::Differ(columns)),
+                    ("delete", Kind::Null) => Some(RowUpdate::Delete),
+                    _ => None,
+                }
+            }
             _ => None,
         },
     };
@@ -150,7 +152,10 @@ fn apply_row(
                 RowUpdate::Delete => ("deletes", "does not exist"),
                 RowUpdate::Set(_) | RowUpdate::Differ(_) => ("modifies", "does not exist"),
             };
-            let details = format!("update {verb} row {uuid} in table {} that {is}", table_schema.name);
+            let details = format!(
+                "update {verb} row {uuid} in table {} that {is}",
+                table_schema.name
+            );
             return Err(Error::new(Tag::OvsdbError, details));
         }
     };
@@ -274,12 +279,30 @@ mod tests {
             (Form::Values, r#"{"A":[]}"#.to_owned()),
             (Form::Values, r#"{"A":{"x":{"new":{}}}}"#.to_owned()),
             (Form::Values, format!(r#"{{"A":{{"{row}":{{}}}}}}"#)),
-            (Form::Values, format!(r#"{{"A":{{"{row}":{{"old":{{}}}}}}}}"#)),
-            (Form::Values, format!(r#"{{"A":{{"{row}":{{"new":{{"q":1}}}}}}}}"#)),
-            (Form::Differences, format!(r#"{{"A":{{"{row}":{{"new":{{}}}}}}}}"#)),
-            (Form::Differences, format!(r#"{{"A":{{"{row}":{{"modify":{{}}}}}}}}"#)),
-            (Form::Differences, format!(r#"{{"A":{{"{row}":{{"delete":{{}}}}}}}}"#)),
-            (Form::Differences, format!(r#"{{"A":{{"{row}":{{"insert":{{"n":"x"}}}}}}}}"#)),
+            (
+                Form::Values,
+                format!(r#"{{"A":{{"{row}":{{"old":{{}}}}}}}}"#),
+            ),
+            (
+                Form::Values,
+                format!(r#"{{"A":{{"{row}":{{"new":{{"q":1}}}}}}}}"#),
+            ),
+            (
+                Form::Differences,
+                format!(r#"{{"A":{{"{row}":{{"new":{{}}}}}}}}"#),
+            ),
+            (
+                Form::Differences,
+                format!(r#"{{"A":{{"{row}":{{"modify":{{}}}}}}}}"#),
+            ),
+            (
+                Form::Differences,
+                format!(r#"{{"A":{{"{row}":{{"delete":{{}}}}}}}}"#),
+            ),
+            (
+                Form::Differences,
+                format!(r#"{{"A":{{"{row}":{{"insert":{{"n":"x"}}}}}}}}"#),
+            ),
         ] {
             let json = document(update.clone().into_bytes());
             assert!(apply(&version, json.root(), form).is_err(), "{update}");

@@ -323,10 +323,12 @@ impl Service {
     ) {
         let service = self.clone();
         let converted = schema.clone();
+        // Who shares it has told that its copy has another schema.
+        let is_told = served.database.is_shared();
         let done = Box::new(move |result: Result<(), Error>| {
             let succeeded = result.is_ok();
             mailbox.push(Event::Converted { number, result });
-            if succeeded {
+            if succeeded && !is_told {
                 service.schema_changed(converted);
             }
         });

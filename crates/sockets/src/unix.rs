@@ -91,10 +91,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 
 /// Calls `action` with the address of a Unix socket. A path too long for an address goes through
 /// an open folder, `/proc/self/fd/N/NAME`.
-fn with_address<T>(
-    path: &Path,
-    action: impl FnOnce(&SockAddr) -> io::Result<T>,
-) -> io::Result<T> {
+fn with_address<T>(path: &Path, action: impl FnOnce(&SockAddr) -> io::Result<T>) -> io::Result<T> {
     if path.as_os_str().len() <= MAX_SUN_PATH {
         return action(&SockAddr::unix(path)?);
     }

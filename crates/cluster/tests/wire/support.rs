@@ -59,7 +59,8 @@ impl Node {
     pub fn start(local: Local, listen: SocketAddr, members: &Servers, settings: Settings) -> Node {
         let (sender, events) = mpsc::channel(64);
         let server = local.server;
-        let peers = Peers::start(local, &[listen.into()], members, sender, settings).expect("start");
+        let peers =
+            Peers::start(local, &[listen.into()], members, sender, settings).expect("start");
         Node {
             peers,
             events,

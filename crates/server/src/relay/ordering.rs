@@ -8,7 +8,7 @@ use ovsdb_engine::Version;
 use super::Relay;
 use crate::database::{Job, JobKey};
 use crate::locks::SessionId;
-use crate::ordering::{Done, Ordering, Orderer, Proposal};
+use crate::ordering::{Done, Orderer, Ordering, Proposal};
 
 impl Ordering for Arc<Relay> {
     /// Nothing is executed here.
@@ -39,7 +39,8 @@ impl Ordering for Arc<Relay> {
     }
 
     fn pass_on(&self, job: Job) {
-        let refused = self.passing.lock().push(job);
+        // Under the lock: who loses the source sees to what is there by then.
+        let refused = self.passing.lock().push(job, || self.is_following());
         match refused {
             Some(job) => job.answer.unknown(),
             None => self.wake.notify_one(),

@@ -33,10 +33,14 @@ pub(super) struct Passing {
 }
 
 impl Passing {
-    /// Takes a transaction; gives it back when all is over.
-    pub(super) fn push(&mut self, job: Job) -> Option<Job> {
+    /// Takes a transaction; gives it back when all is over. While the source is lost it waits as others
+    /// do for a change: nothing waits behind it, and its client need not stay.
+    pub(super) fn push(&mut self, job: Job, following: impl FnOnce() -> bool) -> Option<Job> {
         if self.over {
             return Some(job);
+        }
+        if !following() {
+            job.answer.blocked(None);
         }
         *self.of_sessions.entry(job.key.session).or_default() += 1;
         self.unsent.push_back(Asked::Transaction(job));
@@ -99,11 +103,21 @@ impl Passing {
         sent
     }
 
+    /// The source is lost: what was not sent waits as what comes from now on.
+    pub(super) fn block_unsent(&self) {
+        for asked in &self.unsent {
+            if let Asked::Transaction(job) = asked {
+                job.answer.blocked(None);
+            }
+        }
+    }
+
     /// Nobody waits for these any more: they are not sent, if they were not.
     pub(super) fn forget(&mut self, which: &mut dyn FnMut(JobKey) -> bool) -> bool {
         let before = self.unsent.len();
-        let (forgotten, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.unsent).into_iter().partition(|asked| match asked {
+        let (forgotten, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.unsent)
+            .into_iter()
+            .partition(|asked| match asked {
                 Asked::Transaction(job) => which(job.key),
                 Asked::Conversion(..) => false,
             });

@@ -180,7 +180,11 @@ impl Sink for Replica {
             return;
         };
         relay.touch.send_replace(Touch::Until(Instant::now()));
-        let sent = relay.passing.lock().take_sent();
+        let sent = {
+            let mut passing = relay.passing.lock();
+            passing.block_unsent();
+            passing.take_sent()
+        };
         for asked in sent {
             match asked {
                 Asked::Transaction(job) => job.answer.refused(CANCELED.to_vec()),

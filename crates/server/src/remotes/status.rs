@@ -36,7 +36,10 @@ impl RemoteStatus {
             ("locks_lost", locks(&self.locks.lost)),
             ("locks_waiting", locks(&self.locks.waiting)),
             ("n_connections", several),
-            ("sec_since_connect", self.since_connect.map(|s| s.to_string())),
+            (
+                "sec_since_connect",
+                self.since_connect.map(|s| s.to_string()),
+            ),
             (
                 "sec_since_disconnect",
                 self.since_disconnect.map(|s| s.to_string()),
@@ -44,7 +47,9 @@ impl RemoteStatus {
             ("state", self.state.map(str::to_owned)),
         ];
         let pairs = pairs.into_iter();
-        pairs.filter_map(|(key, value)| Some((key, value?))).collect()
+        pairs
+            .filter_map(|(key, value)| Some((key, value?)))
+            .collect()
     }
 }
 

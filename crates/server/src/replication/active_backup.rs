@@ -44,13 +44,12 @@ struct Member {
     turn: u64,
 }
 
-#[derive(Default)]
 struct State {
     /// What the commands and the command line say: for all databases together.
     source: Option<String>,
     excluded: Option<String>,
-    /// How the source of the commands is reached.
-    template: Option<Settings>,
+    /// How the source of the commands is reached, but for where.
+    template: Settings,
     members: BTreeMap<String, Member>,
 }
 
@@ -86,15 +85,20 @@ impl ActiveBackup {
         Arc::new_cyclic(|itself| ActiveBackup {
             itself: itself.clone(),
             service,
+            state: Mutex::new(State {
+                source: None,
+                excluded: None,
+                template: Settings::new(parse("")),
+                members: BTreeMap::new(),
+            }),
             parse: Box::new(parse),
             together,
-            state: Mutex::default(),
         })
     }
 
     /// How the active server that commands name is reached, but for where.
     pub fn set_template(&self, settings: Settings) {
-        self.state.lock().template = Some(settings);
+        self.state.lock().template = settings;
     }
 
     /// Makes a standalone database of the service active or a backup, or one that is neither. A backup
@@ -228,7 +232,7 @@ impl ActiveBackup {
                 Some(source) => source.settings.remotes = remotes.clone(),
                 None => {
                     member.source = Some(Source {
-                        settings: from_template(template.as_ref(), remotes.clone()),
+                        settings: from_template(&template, remotes.clone()),
                         excluded: None,
                     });
                 }
@@ -249,7 +253,7 @@ impl ActiveBackup {
             return "Unable to connect: active server is not specified.\n".to_owned();
         };
         let default = Source {
-            settings: from_template(state.template.as_ref(), (self.parse)(&source)),
+            settings: from_template(&state.template, (self.parse)(&source)),
             excluded: state.excluded.clone(),
         };
         for name in self.service.standalone_names() {
@@ -301,9 +305,7 @@ impl ActiveBackup {
     /// `ovsdb-server/set-active-ovsdb-server-probe-interval`.
     pub fn set_probe_interval(&self, interval: Option<Duration>) {
         let mut state = self.state.lock();
-        if let Some(template) = &mut state.template {
-            template.probe = interval;
-        }
+        state.template.probe = interval;
         for member in state.members.values_mut() {
             if let Some(source) = &mut member.source {
                 source.settings.probe = interval;
@@ -324,12 +326,9 @@ impl Member {
     }
 }
 
-fn from_template(template: Option<&Settings>, remotes: Remotes) -> Settings {
-    match template {
-        Some(template) => Settings {
-            remotes,
-            ..template.clone()
-        },
-        None => Settings::new(remotes),
+fn from_template(template: &Settings, remotes: Remotes) -> Settings {
+    Settings {
+        remotes,
+        ..template.clone()
     }
 }

@@ -7,7 +7,11 @@ use ovsdb::Schema;
 pub(super) fn fits(name: &str, own: &Schema, active: &Schema) -> bool {
     for (_, table) in active.all_tables() {
         let Some(own_table) = own.find(&table.name) else {
-            tracing::info!(db = name, "Table {} not present in the local db schema", table.name);
+            tracing::info!(
+                db = name,
+                "Table {} not present in the local db schema",
+                table.name
+            );
             return false;
         };
         let own_table = own.table(own_table);

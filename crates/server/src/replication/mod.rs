@@ -7,9 +7,10 @@
 //! be the other side of it.
 
 mod active_backup;
+pub mod commands;
 mod excluded;
-mod follow;
 mod fitting;
+mod follow;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};

@@ -239,7 +239,11 @@ impl Session {
     }
 
     /// Another server has refused a transaction.
-    pub(super) fn transaction_refused(&mut self, number: u64, error: Vec<u8>) -> Result<(), Ending> {
+    pub(super) fn transaction_refused(
+        &mut self,
+        number: u64,
+        error: Vec<u8>,
+    ) -> Result<(), Ending> {
         self.count_error(ErrorKind::Other);
         let end = match &*error {
             b"\"canceled\"" => TransactionEnd::Canceled,

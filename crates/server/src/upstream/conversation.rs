@@ -2,8 +2,9 @@
 //! every change (ovsdb-server(7); RFC 7047 section 4).
 //!
 //! `_Server` is asked first, and watched: a member that has lost its cluster, or a relay that has
-//! lost its source, is left. The contents are asked for by the newest method that the server has;
-//! where transactions have ids, only what has changed since the last one that was seen.
+//! lost its source, is left. The schema is not taken from there, as the reference leaves the old one
+//! there when a standalone database is converted. The contents are asked for by the newest method that
+//! the server has; where transactions have ids, only what has changed since the last one that was seen.
 
 use std::sync::Arc;
 
@@ -87,7 +88,8 @@ impl Method {
 enum State {
     ServerSchema,
     ServerRows,
-    Schema,
+    /// The contents are to be asked for by this method then.
+    Schema(Method),
     Contents(Method),
     Following(Method),
 }
@@ -148,9 +150,9 @@ impl<S: Sink> Conversation<S> {
         self.ask(out, State::ServerSchema, "get_schema", &params);
     }
 
-    fn ask_schema(&mut self, out: &mut Outgoing) {
+    fn ask_schema(&mut self, out: &mut Outgoing, method: Method) {
         let params = one_string(&self.database);
-        self.ask(out, State::Schema, "get_schema", &params);
+        self.ask(out, State::Schema(method), "get_schema", &params);
     }
 
     fn ask_rows(&mut self, out: &mut Outgoing, rows: ServerRows) {
@@ -197,31 +199,31 @@ impl<S: Sink> Conversation<S> {
                 if let Some(rows) = &mut self.rows {
                     rows.begin(contents).map_err(later)?;
                 }
-                let schema = self.judge()?;
+                self.judge()?;
                 self.requests.send(out, "set_db_change_aware", b"[true]");
-                self.ask_contents(out, schema, Method::MonitorCondSince);
+                self.ask_schema(out, Method::MonitorCondSince);
             }
             (State::ServerSchema | State::ServerRows, Err(_)) => {
                 self.rows = None;
-                self.ask_schema(out);
+                self.ask_schema(out, Method::MonitorCond);
             }
-            (State::Schema, Ok(schema)) => {
+            (State::Schema(method), Ok(schema)) => {
                 let schema = Schema::parse(schema).map_err(later)?;
-                self.ask_contents(out, Arc::new(schema), Method::MonitorCond);
+                self.ask_contents(out, Arc::new(schema), method);
             }
-            (State::Contents(method), Ok(contents)) => self.begin(method, contents)?,
+            (State::Contents(method), Ok(contents)) => self.take_contents(method, contents)?,
             (State::Contents(method), Err(error)) => match (method.older(), self.schema.clone()) {
                 (Some(older), Some(schema)) => self.ask_contents(out, schema, older),
                 _ => return Err(refused("monitor", error)),
             },
-            (State::Schema, Err(error)) => return Err(refused("get_schema", error)),
+            (State::Schema(_), Err(error)) => return Err(refused("get_schema", error)),
             (State::Following(_), _) => {}
         }
         Ok(())
     }
 
-    /// Whether the server is of use, by its row: then the database's schema.
-    fn judge(&mut self) -> Result<Arc<Schema>, Leave> {
+    /// Whether the server is of use, by its row.
+    fn judge(&mut self) -> Result<(), Leave> {
         let leave = match self.state {
             State::Following(_) => Leave::AtOnce,
             _ => Leave::Later,
@@ -237,19 +239,16 @@ impl<S: Sink> Conversation<S> {
         if row.model == "clustered" {
             self.min_index = row.index.unwrap_or(0);
         }
-        let text = row.schema.unwrap_or_default();
-        let schema = Schema::from_text(text.as_bytes()).map_err(later)?;
-        Ok(Arc::new(schema))
+        Ok(())
     }
 
-    fn begin(&mut self, method: Method, contents: Json<'_>) -> Result<(), Leave> {
+    fn take_contents(&mut self, method: Method, contents: Json<'_>) -> Result<(), Leave> {
         let Some(schema) = self.schema.clone() else {
             return Ok(());
         };
         let first = match method {
-            Method::MonitorCondSince => parse_since(contents).ok_or_else(|| {
-                Leave::Later("bad monitor_cond_since reply format".to_owned())
-            })?,
+            Method::MonitorCondSince => parse_since(contents)
+                .ok_or_else(|| Leave::Later("bad monitor_cond_since reply format".to_owned()))?,
             _ => First {
                 updates: contents,
                 form: method.form(),

@@ -121,7 +121,9 @@ fn farewell(name: &str, end: End) -> Next {
 
 fn tell_wait(name: &str, wait: Duration, is_last: bool) {
     if is_last {
-        tracing::info!("{name}: continuing to reconnect in the background but suppressing further logging");
+        tracing::info!(
+            "{name}: continuing to reconnect in the background but suppressing further logging"
+        );
     } else if wait > Duration::from_secs(1) {
         let seconds = wait.as_secs_f32();
         tracing::info!("{name}: waiting {seconds} seconds before reconnect");

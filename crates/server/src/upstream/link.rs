@@ -128,9 +128,12 @@ impl<'a, T: Talk> Link<'a, T> {
                 () = stop.cancelled() => break End::Stopped,
             };
             if !changed(&mut self.probe) {
-                break End::Left(Leave::AtOnce("it is not among the remotes any more".to_owned()));
+                break End::Left(Leave::AtOnce(
+                    "it is not among the remotes any more".to_owned(),
+                ));
             }
-            if read && self.talk.listens()
+            if read
+                && self.talk.listens()
                 && let Err(end) = self.read()
             {
                 break end;

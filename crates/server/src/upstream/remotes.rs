@@ -115,7 +115,10 @@ mod tests {
         let remotes = Remotes::parse(text, Path::new("/run"));
         assert_eq!(remotes.text(), text);
         let address = |remote: &Remote| remote.address.as_ref().map(Address::to_string);
-        (remotes.all().iter().map(address).collect(), remotes.cluster())
+        (
+            remotes.all().iter().map(address).collect(),
+            remotes.cluster(),
+        )
     }
 
     #[test]

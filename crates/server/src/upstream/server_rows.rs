@@ -35,7 +35,7 @@ pub(super) struct ServerRow {
     pub(super) model: String,
     pub(super) connected: bool,
     pub(super) leader: bool,
-    pub(super) schema: Option<String>,
+    pub(super) has_schema: bool,
     pub(super) index: Option<i64>,
 }
 
@@ -109,7 +109,7 @@ impl ServerRows {
             model: text(&value(row, "model")).unwrap_or_default(),
             connected: flag("connected"),
             leader: flag("leader"),
-            schema: text(&value(row, "schema")),
+            has_schema: !value(row, "schema").is_empty(),
             index: match value(row, "index").atoms() {
                 [ovsdb::Atom::Integer(index)] => Some(*index),
                 _ => None,
@@ -122,7 +122,7 @@ impl ServerRow {
     /// Why the server is of no use now, if so; the words follow its name. `min_index` is how far another
     /// member of the cluster was before.
     pub(super) fn objection(&self, leader_only: bool, min_index: i64) -> Option<&'static str> {
-        let usable = self.schema.is_some();
+        let usable = self.has_schema;
         match &*self.model {
             "clustered" if !usable => {
                 Some("clustered database server has not yet joined cluster; trying another server")
@@ -167,7 +167,8 @@ mod tests {
         let mut rows = ServerRows::new(schema.root()).expect("schema");
         let mut requests = Vec::new();
         rows.write_requests(&mut requests);
-        let wanted = r#"{"Database":[{"columns":["name","model","connected","leader","schema","cid"]}]}"#;
+        let wanted =
+            r#"{"Database":[{"columns":["name","model","connected","leader","schema","cid"]}]}"#;
         assert_eq!(String::from_utf8_lossy(&requests), wanted);
         let id = "00000000-0000-0000-0000-000000000001";
         let first = format!(
@@ -176,16 +177,24 @@ mod tests {
         rows.begin(Document::parse(first).expect("JSON").root())
             .expect("rows");
         let row = rows.find("D", None).expect("row");
-        assert!(row.objection(false, 0).is_some_and(|why| why.contains("not yet joined")));
-        let update = format!(
-            r#"{{"Database":{{"{id}":{{"modify":{{"schema":"x","connected":true}}}}}}}}"#
+        assert!(
+            row.objection(false, 0)
+                .is_some_and(|why| why.contains("not yet joined"))
         );
+        let update =
+            format!(r#"{{"Database":{{"{id}":{{"modify":{{"schema":"x","connected":true}}}}}}}}"#);
         rows.follow(Document::parse(update).expect("JSON").root())
             .expect("rows");
         let row = rows.find("other", Some(Uuid::from_u128(1))).expect("row");
         assert_eq!(row.objection(false, 0), None);
-        assert!(row.objection(true, 0).is_some_and(|why| why.contains("not cluster leader")));
-        assert!(row.objection(false, 1).is_some_and(|why| why.contains("stale")));
+        assert!(
+            row.objection(true, 0)
+                .is_some_and(|why| why.contains("not cluster leader"))
+        );
+        assert!(
+            row.objection(false, 1)
+                .is_some_and(|why| why.contains("stale"))
+        );
         assert_eq!(rows.find("other", None), None);
     }
 }
