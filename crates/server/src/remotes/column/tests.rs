@@ -27,6 +27,7 @@ fn execute(version: &Version, params: &str) -> Version {
     let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
     let mut context = Context {
         read_only: false,
+        role: None,
         elapsed: 0,
         owns_lock: &|_| false,
         new_uuid: &mut Uuid::new_v4,
@@ -85,7 +86,10 @@ fn wrong_names_are_told_in_the_references_words() {
             "\"{text}\": table \"Global\" column \"number\" is not string or set of strings"
         ))
     );
-    assert_eq!(column("db:D,T,names").remotes(&Source::Coming), Ok(Wanted::new()));
+    assert_eq!(
+        column("db:D,T,names").remotes(&Source::Coming),
+        Ok(Wanted::new())
+    );
 }
 
 #[test]
