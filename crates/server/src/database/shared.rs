@@ -231,7 +231,8 @@ impl Database {
         let is_behind = self.ordering.has_passed_on(job.key.session);
         let orderer = self.ordering.orderer();
         let trial = job.transaction.may_block() || orderer.wants_trial(&job.transaction);
-        if !misses_lock && (is_behind || !trial) {
+        let must_try = job.is_limited() && !orderer.hears_limits();
+        if !misses_lock && !must_try && (is_behind || !trial) {
             return self.ordering.pass_on(job);
         }
         match job.execute(&writer.head) {
