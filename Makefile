@@ -2,11 +2,12 @@
 # make world  two zones with real daemons
 # make bench  ours beside Debian's server    make soak   random requests and faults for hours
 # make image  the container image ovn-ic-db:latest
+# make fuzz   each fuzzer for FUZZ_MINUTES (10), those of FUZZERS or all
 # make faults what faults cost a cluster's clients, ours beside Debian's
 
 CARGO ?= cargo
 
-.PHONY: run packages lint build test image world bench faults soak clean
+.PHONY: run packages lint build test image world bench faults soak fuzz clean
 
 run:
 	$(CARGO) run --release
@@ -66,6 +67,12 @@ soak: packages
 			|| exit 1; \
 		seed=$$((seed + 100)); \
 	done
+
+FUZZ_MINUTES ?= 10
+FUZZERS ?=
+
+fuzz:
+	fuzz/run.sh $(FUZZ_MINUTES) $(FUZZERS)
 
 FAULT_ROUNDS ?= 10
 

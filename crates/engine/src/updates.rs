@@ -202,6 +202,7 @@ mod tests {
         let transaction = Transaction::parse(document.root(), version.schema(), Uuid::new_v4);
         let mut context = Context {
             read_only: false,
+            role: None,
             elapsed: 0,
             owns_lock: &|_| true,
             new_uuid: &mut Uuid::new_v4,

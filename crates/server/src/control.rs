@@ -134,6 +134,33 @@ impl Commands {
         (command.handler)(args).await
     }
 
+    /// Answers a request; an error is the reason to close its connection, in words.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub async fn answer(&self, request: Json<'_>) -> Result<Vec<u8>, String> {
+        let Message::Request { method, params, id } = Message::parse(request)? else {
+            return Err("received an unexpected message".to_owned());
+        };
+        tracing::debug!("received request {method}{params:?}, id={id:?}");
+        let answer = self.execute(&method, params).await;
+        let mut out = b"{\"id\":".to_vec();
+        out.extend_from_slice(id.source());
+        match answer {
+            Ok(text) => {
+                out.extend_from_slice(b",\"result\":");
+                write::string(&mut out, &line(text));
+                out.extend_from_slice(b",\"error\":null}");
+            }
+            Err(text) => {
+                out.extend_from_slice(b",\"result\":null,\"error\":");
+                write::string(&mut out, &line(text));
+                out.push(b'}');
+            }
+        }
+        Ok(out)
+    }
+
     fn list(&self) -> String {
         let mut text = String::from("The available commands are:\n");
         for (name, command) in &self.commands {
@@ -195,7 +222,7 @@ async fn serve_client(
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         let reply = match request {
-            Ok(Some(document)) => reply(&document, &commands).await,
+            Ok(Some(document)) => commands.answer(document.root()).await,
             Ok(None) => return,
             Err(why) => Err(why),
         };
@@ -237,29 +264,6 @@ async fn next_text(
             Err(error) => return Err(error.to_string()),
         }
     }
-}
-
-async fn reply(document: &Document<Vec<u8>>, commands: &Commands) -> Result<Vec<u8>, String> {
-    let Message::Request { method, params, id } = Message::parse(document.root())? else {
-        return Err("received an unexpected message".to_owned());
-    };
-    tracing::debug!("received request {method}{params:?}, id={id:?}");
-    let answer = commands.execute(&method, params).await;
-    let mut out = b"{\"id\":".to_vec();
-    out.extend_from_slice(id.source());
-    match answer {
-        Ok(text) => {
-            out.extend_from_slice(b",\"result\":");
-            write::string(&mut out, &line(text));
-            out.extend_from_slice(b",\"error\":null}");
-        }
-        Err(text) => {
-            out.extend_from_slice(b",\"result\":null,\"error\":");
-            write::string(&mut out, &line(text));
-            out.push(b'}');
-        }
-    }
-    Ok(out)
 }
 
 /// Text ends in a newline unless it is empty: `ovs-appctl` prints it as it is.

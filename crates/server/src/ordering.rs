@@ -126,6 +126,12 @@ impl Orderer {
         }
     }
 
+    /// It hears what the client that asks may do, and sees to it. Where it does not, a transaction of
+    /// a client with limits is executed here first in any case.
+    pub(crate) fn hears_limits(self) -> bool {
+        self == Orderer::Leader
+    }
+
     /// What has changed nothing here need not be passed on.
     pub(crate) fn trusts_trial(self, transaction: &Transaction, failure: Option<Tag>) -> bool {
         match self {

@@ -8,7 +8,7 @@ use ovsdb::json::Document;
 use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_engine::{Transaction, Version};
 use ovsdb_server::database::{Answer, Database, Job, JobKey};
-use ovsdb_server::ordering::{Done, Ordering, Proposal, Unbacked};
+use ovsdb_server::ordering::{Done, Orderer, Ordering, Proposal, Unbacked};
 use parking_lot::Mutex;
 
 const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{
@@ -52,6 +52,10 @@ fn open(ordering: Box<dyn Ordering>) -> (Arc<Database>, Arc<AtomicUsize>) {
 }
 
 fn submit(database: &Database, operations: &str) -> Arc<Answers> {
+    submit_limited(database, operations, false)
+}
+
+fn submit_limited(database: &Database, operations: &str, read_only: bool) -> Arc<Answers> {
     let document = Document::parse(format!(r#"["D",{operations}]"#)).expect("JSON");
     let schema = database.committed().version.schema().clone();
     let answers = Arc::new(Answers::default());
@@ -62,7 +66,7 @@ fn submit(database: &Database, operations: &str) -> Arc<Answers> {
             number: NUMBER.fetch_add(1, AtomicOrdering::SeqCst),
         },
         transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
-        read_only: false,
+        read_only,
         role: None,
         arrived: Instant::now(),
         owns_lock: Arc::new(|_| false),
@@ -186,4 +190,58 @@ fn a_failure_takes_everything_behind_it_back() {
     assert_eq!(database.committed().version.row_count(), 1);
     assert_eq!(commits.load(AtomicOrdering::SeqCst), 1);
     assert_eq!(held.resumed.load(AtomicOrdering::SeqCst), 1, "once for all");
+}
+
+/// Passes on, to a server that knows nothing of this one's clients.
+#[derive(Clone, Default)]
+struct Source {
+    passed_on: Arc<AtomicUsize>,
+}
+
+impl Ordering for Source {
+    fn propose(&self, proposal: Proposal) {
+        (proposal.done)(Ok(()));
+    }
+
+    fn resume(&self) {}
+
+    fn replace(&self, _: u64, _: Version, done: Done) {
+        done(Ok(()));
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn orderer(&self) -> Orderer {
+        Orderer::Source { reached: true }
+    }
+
+    /// The contents here may be behind.
+    fn has_passed_on(&self, _: u64) -> bool {
+        true
+    }
+
+    fn pass_on(&self, _: Job) {
+        self.passed_on.fetch_add(1, AtomicOrdering::SeqCst);
+    }
+}
+
+#[test]
+fn limits_that_the_source_does_not_hear_of_hold_before() {
+    let source = Source::default();
+    let passed_on = || source.passed_on.load(AtomicOrdering::SeqCst);
+    let (database, _) = open(Box::new(source.clone()));
+    database.follow();
+    let refused = submit_limited(&database, &insert("T", 1), true);
+    assert!(refused.done.lock()[0].contains("read only mode"));
+    assert_eq!(passed_on(), 0);
+    // It fails before its last operation is looked at, which the source might execute.
+    let wait = r#"{"op":"wait","table":"T","where":[],"columns":["n"],"until":"!=","rows":[],
+        "timeout":0}"#;
+    let refused = submit_limited(&database, &format!("{wait},{}", insert("T", 1)), true);
+    assert!(refused.done.lock()[0].contains("timed out"));
+    assert_eq!(passed_on(), 0);
+    submit_limited(&database, &insert("T", 1), false);
+    assert_eq!(passed_on(), 1);
 }

@@ -4,7 +4,8 @@
 //! `A> TEXT` sends bytes as client A, which connects with its first line. What came after it is
 //! told by lines `A< TEXT`, for each client, by name. `A.` waits for A's next message, `A!` for the
 //! end of its connection. UUIDs that were drawn are told as `<N>` in the order in which they
-//! appear, and can be sent so. `REWRITE=1` writes what came into the files.
+//! appear, and can be sent so. Client R comes by a remote that is only for reading, client S by one
+//! whose clients have a role. `REWRITE=1` writes what came into the files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -92,8 +93,8 @@ struct Client {
 
 struct Conversation {
     service: Arc<Service>,
-    socket: std::path::PathBuf,
-    _folder: tempfile::TempDir,
+    /// Has a socket for each remote.
+    folder: tempfile::TempDir,
     clients: BTreeMap<String, Client>,
     uuids: Vec<String>,
 }
@@ -101,18 +102,31 @@ struct Conversation {
 impl Conversation {
     async fn start() -> Conversation {
         let folder = tempfile::tempdir().expect("folder");
-        let socket = folder.path().join("db.sock");
-        let listener = Listener::open(&Remote::Unix(socket.clone())).expect("listen");
         let service = Service::new().expect("service");
         let schema = Schema::from_text(SCHEMA.as_bytes()).expect("schema");
         let version = Version::empty(Arc::new(schema));
         service.add(version, Box::new(Unbacked)).expect("added");
-        let origin = Origin::new("", SessionOptions::default());
-        tokio::spawn(service.clone().accept(Arc::new(listener), origin));
+        let reading = SessionOptions {
+            read_only: true,
+            ..SessionOptions::default()
+        };
+        let limited = SessionOptions {
+            role: Some("role".to_owned()),
+            ..SessionOptions::default()
+        };
+        for (name, options) in [
+            ("free", SessionOptions::default()),
+            ("R", reading),
+            ("S", limited),
+        ] {
+            let remote = Remote::Unix(folder.path().join(name));
+            let listener = Listener::open(&remote).expect("listen");
+            let origin = Origin::new(name, options);
+            tokio::spawn(service.clone().accept(Arc::new(listener), origin));
+        }
         Conversation {
             service,
-            socket,
-            _folder: folder,
+            folder,
             clients: BTreeMap::new(),
             uuids: Vec::new(),
         }
@@ -149,7 +163,13 @@ impl Conversation {
 
     async fn send(&mut self, name: &str, text: &str) {
         if !self.clients.contains_key(name) {
-            let stream = UnixStream::connect(&self.socket).await.expect("connect");
+            let remote = if matches!(name, "R" | "S") {
+                name
+            } else {
+                "free"
+            };
+            let socket = self.folder.path().join(remote);
+            let stream = UnixStream::connect(socket).await.expect("connect");
             let client = Client {
                 stream,
                 scanner: Scanner::new(),

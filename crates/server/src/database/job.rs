@@ -47,6 +47,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// The client that asks may not do everything.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.read_only || self.role.is_some()
+    }
+
     /// Executes it on a version of the database, which is not changed by that.
     pub(crate) fn execute(&self, version: &Version) -> Outcome {
         self.execute_under(version, false)

@@ -8,7 +8,7 @@ use ovsdb_cluster::contents::{self, Applied};
 use ovsdb_engine::{Changes, Commit, Outcome, Version};
 
 use super::{Attempt, Database, Job, Route, Writer};
-use crate::ordering::{Done, Loss, Lost, Orderer, Proposal};
+use crate::ordering::{Done, Loss, Lost, Proposal};
 
 impl Database {
     /// Several servers share the database, see [`Ordering`](crate::ordering::Ordering::is_shared).
@@ -231,9 +231,8 @@ impl Database {
         let is_behind = self.ordering.has_passed_on(job.key.session);
         let orderer = self.ordering.orderer();
         let trial = job.transaction.may_block() || orderer.wants_trial(&job.transaction);
-        // Nobody but this server knows what the client may do.
-        let is_limited = orderer != Orderer::Leader && (job.read_only || job.role.is_some());
-        if !misses_lock && !is_limited && (is_behind || !trial) {
+        let must_try = job.is_limited() && !orderer.hears_limits();
+        if !misses_lock && !must_try && (is_behind || !trial) {
             return self.ordering.pass_on(job);
         }
         match job.execute(&writer.head) {

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use ovsdb_engine::Role;
 use support::{Cluster, wait_for};
 
 /// Every member takes writes and shows them, and a new leader goes on where the old one stopped.
@@ -97,5 +98,31 @@ async fn no_write_is_lost_or_forgotten_while_leaders_change() {
     for member in cluster.members() {
         wait_for("all rows once", || member.numbers() == expected).await;
     }
+    cluster.stop_all().await;
+}
+
+/// What a client may do is the same wherever it asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_of_clients_hold_at_every_member() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for member in [leader, (leader + 1) % 3] {
+        let member = cluster.member(member);
+        let insert = |read_only, role: Option<&str>, client| {
+            let role = role.and_then(|role| Role::new(role, client));
+            member.submit_limited(1, read_only, role).get()
+        };
+        let reply = insert(true, None, None).await;
+        assert!(
+            reply.contains("not allowed when database server is in read only mode"),
+            "{reply}"
+        );
+        let reply = insert(false, Some("a role"), Some("somebody")).await;
+        let words = r#"client \"somebody\" role \"a role\" prohibit row insertion"#;
+        assert!(reply.contains(words), "{reply}");
+        let reply = insert(false, Some("a role"), None).await;
+        assert!(reply.contains(r#"client \"(null)\" role"#), "{reply}");
+    }
+    assert!(cluster.member(leader).numbers().is_empty());
     cluster.stop_all().await;
 }

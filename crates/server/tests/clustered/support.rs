@@ -12,7 +12,7 @@ use ovsdb_cluster::file::{ClusterFile, Contents, Founding, Identity, Position};
 use ovsdb_cluster::node::Settings;
 use ovsdb_cluster::wire::Announcement;
 use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
-use ovsdb_engine::{Transaction, Version};
+use ovsdb_engine::{Role, Transaction, Version};
 use ovsdb_log::{Disk, Lock};
 use ovsdb_server::clustered::Clustered;
 use ovsdb_server::database::{Answer, Job, JobKey};
@@ -20,6 +20,7 @@ use ovsdb_server::service::Service;
 use tokio::sync::oneshot;
 
 const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{
+    "RBAC_Role":{"isRoot":true,"columns":{"name":{"type":"string"}}},
     "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
 
 pub async fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
@@ -118,6 +119,11 @@ impl Member {
     }
 
     pub fn submit(&self, n: i64) -> Reply {
+        self.submit_limited(n, false, None)
+    }
+
+    /// An insert of a client that may not do everything.
+    pub fn submit_limited(&self, n: i64, read_only: bool, role: Option<Role>) -> Reply {
         let text = format!(r#"["D",{{"op":"insert","table":"T","row":{{"n":{n}}}}}]"#);
         let document = Document::parse(text.clone()).expect("JSON");
         let database = self.clustered().database().expect("contents");
@@ -130,8 +136,8 @@ impl Member {
                 number: NUMBER.fetch_add(1, Ordering::Relaxed),
             },
             transaction: Transaction::parse(document.root(), &schema, Uuid::new_v4),
-            read_only: false,
-            role: None,
+            read_only,
+            role: role.map(Arc::new),
             arrived: Instant::now(),
             owns_lock: Arc::new(|_| false),
             answer: Arc::new(Tell(parking_lot::Mutex::new(Some(sender)))),
