@@ -262,6 +262,10 @@ pub(super) async fn take_places(clustered: Arc<Clustered>) {
             since = clustered.database.get().map(|_| Instant::now());
             tokio::task::block_in_place(|| clustered.take_place(&place));
         }
+        if refused && let Some(node) = clustered.node.get().cloned() {
+            let term = clustered.refused.load(AtomicOrdering::Acquire);
+            tokio::spawn(async move { node.end_term(term).await });
+        }
         let applied = clustered.applied.load(AtomicOrdering::Acquire);
         let cluster = clustered.cluster();
         if news || shown != (applied, cluster) {

@@ -388,9 +388,12 @@ impl Waiting {
     pub(super) fn take_all(&mut self) -> Vec<End> {
         let all: Vec<Order> = self.entries.keys().copied().collect();
         let ends = all.into_iter().filter_map(|order| self.remove(order));
-        let end = |entry: Entry| match (entry.answer, entry.in_log) {
-            (Some((_, Some(results))), true) => End::Done(entry.job, results),
-            _ => End::Unknown(entry.job),
+        let end = |mut entry: Entry| {
+            entry.recover();
+            match (entry.answer, entry.in_log) {
+                (Some((_, Some(results))), true) => End::Done(entry.job, results),
+                _ => End::Unknown(entry.job),
+            }
         };
         ends.map(end).collect()
     }
