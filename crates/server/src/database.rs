@@ -495,8 +495,10 @@ impl Database {
         let (version, changes) = change(&writer.head)?;
         writer.head = version.clone();
         if !changes.is_empty() {
+            let changed: Vec<_> = changes.tables.iter().map(|table| table.table).collect();
             let changes = changes.into();
             self.publish(Arc::new(Commit { version, changes }));
+            self.release(&mut writer, &changed);
         }
         drop(writer);
         self.work();

@@ -37,6 +37,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the first answer about `_Server` may wait for a leader.
 const ELECTION: Duration = Duration::from_secs(1);
 
+/// Makes a row of `_Server` what it should be now.
+pub(crate) type Refresher = Arc<dyn Fn() + Send + Sync>;
+
 /// A session, as its service sees it.
 struct Member {
     mailbox: Arc<Mailbox>,
@@ -63,6 +66,8 @@ pub struct Service {
     announced: RwLock<BTreeSet<String>>,
     server: Arc<Database>,
     rows: Rows,
+    /// What makes the rows that change all the time what they should be now, by the database.
+    refreshers: Mutex<BTreeMap<String, Refresher>>,
     pub(crate) locks: Mutex<LockTable>,
     sessions: Mutex<FxHashMap<SessionId, Member>>,
     next_session: AtomicU64,
@@ -96,6 +101,7 @@ impl Service {
             databases: RwLock::default(),
             announced: RwLock::default(),
             rows: Rows::default(),
+            refreshers: Mutex::default(),
             locks: Mutex::default(),
             sessions: Mutex::default(),
             next_session: AtomicU64::new(0),
@@ -176,6 +182,7 @@ impl Service {
     pub fn remove(&self, name: &str) {
         self.databases.write().remove(name);
         self.announced.write().remove(name);
+        self.refreshers.lock().remove(name);
         if let Err(error) = self.rows.set(&self.server, name, None) {
             tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
@@ -353,9 +360,24 @@ impl Service {
         });
     }
 
+    /// Makes a database's row what it should be, whenever a client begins to read them: the row may be a
+    /// moment behind otherwise, and a client that comes from another server believes that this one lags.
+    pub(crate) fn refresh_by(&self, name: &str, refresher: Refresher) {
+        self.refreshers.lock().insert(name.to_owned(), refresher);
+    }
+
+    /// Makes `_Server` ready for a client that begins to read it.
+    pub(crate) async fn prepare_server(&self) {
+        self.wait_for_leaders().await;
+        let refreshers: Vec<Refresher> = self.refreshers.lock().values().cloned().collect();
+        for refresh in refreshers {
+            refresh();
+        }
+    }
+
     /// Waits until it is known who leads each database, but for a moment at most. A client that asks
     /// while members elect would find no leader anywhere, and come back only after a long pause.
-    pub(crate) async fn wait_for_leaders(&self) {
+    async fn wait_for_leaders(&self) {
         let mut leaderless = self.leaderless.subscribe();
         let known = leaderless.wait_for(BTreeSet::is_empty);
         let _ = tokio::time::timeout(ELECTION, known).await;

@@ -11,7 +11,7 @@ use ovsdb_log::{LogError, Reader};
 use uuid::Uuid;
 
 use super::entries::{Entries, Position};
-use super::header::{Header, Origin, SnapshotMeta};
+use super::header::{Header, Origin, Snapshot, SnapshotMeta};
 use super::record::{Fact, LEFT, Record};
 use crate::entry::{Entry, Index, ServerId, Servers, Term};
 
@@ -36,7 +36,7 @@ pub enum Standing {
 pub struct Replayed {
     /// The first record.
     pub header: Header,
-    /// The current term; not less than that of the last entry.
+    /// The current term; not less than that of the last entry behind the snapshot.
     pub term: Term,
     /// For whom the server voted in it.
     pub vote: Option<ServerId>,
@@ -94,6 +94,12 @@ impl Replayed {
     }
 }
 
+/// Whether a cluster has this server alone, at its log's beginning.
+fn is_founded_by(header: &Header, snapshot: &Snapshot) -> bool {
+    let servers = &snapshot.meta.servers;
+    servers.len() == 1 && servers.contains_key(&header.identity.server_id)
+}
+
 /// A file being replayed.
 #[derive(Debug)]
 pub struct Replay {
@@ -111,10 +117,15 @@ impl Replay {
             },
             Origin::Joining { .. } => Position::default(),
         };
+        let term = match &header.origin {
+            // A new cluster's first leader leads in the term of what the cluster began with.
+            Origin::Snapshot(snapshot) if is_founded_by(&header, snapshot) => start.term.saturating_sub(1),
+            _ => start.term,
+        };
         Replay {
             state: Replayed {
                 header,
-                term: start.term,
+                term,
                 vote: None,
                 leader: None,
                 entries: Entries::behind(start),

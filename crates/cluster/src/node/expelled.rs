@@ -2,6 +2,7 @@
 //! nobody has reason to send it anything. The leader tells it when it stands for election.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ovsdb::json::Document;
@@ -47,6 +48,10 @@ impl Inner {
             && term_of(data).is_some_and(|term| term >= life.store.term());
         if !believed {
             return;
+        }
+        if self.leaving.load(Ordering::Relaxed) {
+            self.report.lock().left = true;
+            return self.wake.notify_one();
         }
         let text = format!(
             "this server was removed from its cluster while it was away, as server {from} says, which leads"

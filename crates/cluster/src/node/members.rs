@@ -323,8 +323,14 @@ impl Inner {
         let own = self.identity.server_id;
         let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: own });
         let leader = life.raft.metrics().borrow_watched().current_leader;
-        if let Some(leader) = leader {
-            self.say(leader, &request, None);
+        match leader {
+            Some(leader) => self.say(leader, &request, None),
+            // It may be none of theirs already, and hear of no leader any more.
+            None => {
+                for other in life.members().keys().filter(|other| **other != own) {
+                    self.say(*other, &request, None);
+                }
+            }
         }
     }
 

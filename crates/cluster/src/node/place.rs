@@ -46,6 +46,8 @@ pub(super) struct Report {
     /// The cluster says that it is no member.
     pub(super) expelled: bool,
     pub(super) stranger: Option<Stranger>,
+    /// It was in touch with a majority once.
+    pub(super) was_connected: bool,
     /// Who has led last.
     pub(super) last_leader: Option<ServerId>,
 }
@@ -119,6 +121,8 @@ pub struct Standing {
     pub is_leader: bool,
     /// It stands for election.
     pub is_candidate: bool,
+    /// It was in touch with a majority once.
+    pub was_connected: bool,
     /// Its place for clients.
     pub place: Place,
     /// For whom it voted in the current term.
@@ -240,6 +244,7 @@ impl Inner {
         if before.connected && !now.connected {
             tracing::warn!(db, "raft: is cut off from a majority of the members");
         } else if !before.connected && now.connected {
+            self.report.lock().was_connected = true;
             tracing::info!(db, "raft: is in touch with a majority of the members");
         }
     }
@@ -287,6 +292,7 @@ impl Node {
             failure: report.failure.clone(),
             is_leader: false,
             is_candidate: false,
+            was_connected: report.was_connected,
             place,
             vote: None,
             election: report.election.clone(),

@@ -91,6 +91,18 @@ impl Inner {
 }
 
 impl Node {
+    /// The log takes nothing more of a term in which this member leads: it ends the term, so that somebody
+    /// can lead again.
+    pub async fn end_term(&self, term: u64) {
+        let inner = &self.inner;
+        let Some(life) = inner.life() else { return };
+        // Where it hands over, that goes on.
+        let leads = life.is_leader() && life.store.term() == term;
+        if leads && !inner.handing_over.load(Ordering::Acquire) {
+            inner.give_up(&life).await;
+        }
+    }
+
     /// Makes another member lead, if this one does.
     pub async fn transfer_leadership(&self) {
         if let Some(life) = self.inner.life() {

@@ -16,6 +16,7 @@ use ovsdb_engine::Transaction;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Clustered;
+use super::again::row_ids;
 use super::passing::{ANSWERS, Answer, Answers, PassedOn, Transactions, Verdict};
 use crate::counters::{TransactionEnd, error_of};
 use crate::database::{Database, Job, JobKey, Ordered};
@@ -176,7 +177,7 @@ impl Clustered {
             return Err(asker);
         };
         let schema = database.committed().version.schema().clone();
-        let transaction = Transaction::parse(document.root(), &schema, Uuid::new_v4);
+        let transaction = Transaction::parse(document.root(), &schema, row_ids(one.id));
         let now = Instant::now();
         let arrived = now.checked_sub(Duration::from_millis(one.elapsed));
         Ok(Job {

@@ -4,6 +4,7 @@
 //! and the replica ([`ovsdb_cluster::replica::Replica`]) that the member's log is applied to. The leader executes transactions and
 //! proposes what they change; a follower passes them on.
 
+mod again;
 mod conversion;
 mod executing;
 mod failing;
@@ -65,6 +66,8 @@ pub struct Clustered {
     /// The last applied entry.
     applied: AtomicU64,
     place: watch::Sender<Place>,
+    /// Held while the row in `_Server` is made what it should be.
+    showing: Mutex<()>,
     /// The term in which the log has refused something: this server does not lead in it any more.
     refused: AtomicU64,
     refusal: Notify,
@@ -127,6 +130,7 @@ impl Clustered {
             passed_on,
             applied: AtomicU64::new(0),
             place: watch::Sender::new(Place::default()),
+            showing: Mutex::default(),
             refused: AtomicU64::new(0),
             refusal: Notify::new(),
             settled: AtomicU64::new(0),
@@ -142,7 +146,15 @@ impl Clustered {
             conversions: Conversions::default(),
             stop: CancellationToken::new(),
         });
-        clustered.show(&Place::default(), identity.cluster_id);
+        clustered.show(identity.cluster_id);
+        let shown = Arc::downgrade(&clustered);
+        let refresh = move || {
+            if let Some(clustered) = shown.upgrade() {
+                clustered.show(clustered.cluster());
+            }
+        };
+        let service = &clustered.service;
+        service.refresh_by(&clustered.name, Arc::new(refresh));
         let node = Node::start(file, fs, clustered.clone(), settings, connections).await?;
         let node = Arc::new(node);
         if clustered.node.set(node.clone()).is_err() {
@@ -199,7 +211,12 @@ impl Clustered {
     }
 
     /// Makes the row in `_Server` what it should be.
-    fn show(&self, place: &Place, cluster: Option<Uuid>) {
+    fn show(&self, cluster: Option<Uuid>) {
+        let _showing = self.showing.lock();
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let place = self.place.borrow().clone();
         let applied = self.applied.load(std::sync::atomic::Ordering::Acquire);
         let schema = self.database.get().map(|database| {
             let committed = database.committed();

@@ -167,7 +167,7 @@ fn stands(standing: &node::Standing) -> Standing {
         Standing::Joining
     } else if standing.leaving {
         Standing::Leaving
-    } else if is_cut_off(standing) && standing.election.is_some() {
+    } else if is_cut_off(standing) && (standing.was_connected || standing.election.is_some()) {
         Standing::Disconnected
     } else {
         Standing::Member

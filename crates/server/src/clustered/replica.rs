@@ -12,6 +12,7 @@ use ovsdb_cluster::wire::message::{ExecuteCommandReply, ExecuteCommandRequest, O
 use ovsdb_cluster::wire::stream::Held;
 use ovsdb_engine::Version;
 
+use super::again::Around;
 use super::conversion::{CONVERT, CONVERTED};
 use super::passing::{ANSWERS, TRANSACTIONS};
 use super::waiting::End;
@@ -133,6 +134,7 @@ impl Clustered {
             return Ok(());
         };
         let committed = database.committed();
+        let mut around = None;
         match contents::apply(Some(&committed.version), data, id)? {
             Applied::Changed(version, changes) => {
                 let version = if changes.is_empty() {
@@ -140,6 +142,10 @@ impl Clustered {
                 } else {
                     version
                 };
+                around = Some(Around {
+                    before: committed.version.clone(),
+                    behind: version.clone(),
+                });
                 database.apply_foreign(version, changes);
             }
             Applied::Replaced(version) => {
@@ -149,7 +155,7 @@ impl Clustered {
                 }
             }
         }
-        self.waiting.lock().seen(id);
+        self.waiting.lock().seen(id, around);
         self.old_leader.applied(self, id);
         Ok(())
     }
@@ -256,11 +262,15 @@ pub(super) async fn take_places(clustered: Arc<Clustered>) {
             since = clustered.database.get().map(|_| Instant::now());
             tokio::task::block_in_place(|| clustered.take_place(&place));
         }
+        if refused && let Some(node) = clustered.node.get().cloned() {
+            let term = clustered.refused.load(AtomicOrdering::Acquire);
+            tokio::spawn(async move { node.end_term(term).await });
+        }
         let applied = clustered.applied.load(AtomicOrdering::Acquire);
         let cluster = clustered.cluster();
         if news || shown != (applied, cluster) {
             shown = (applied, cluster);
-            clustered.show(&place, cluster);
+            clustered.show(cluster);
         }
     }
 }

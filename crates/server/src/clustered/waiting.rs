@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ovsdb::{Error, Tag, Uuid};
 
+use super::again::{self, Around};
 use super::passing::{Limits, PassedOn, Transactions};
 use crate::database::Job;
 use crate::locks::SessionId;
@@ -28,6 +29,8 @@ struct Entry {
     sent: Option<(u64, u64)>,
     /// The log has it.
     in_log: bool,
+    /// Where it is in the log, while the leader's answer may be lost.
+    around: Option<Around>,
     /// The leader's answer came; it is given when the log up to this index is applied.
     answer: Option<(u64, Option<Vec<u8>>)>,
 }
@@ -35,6 +38,16 @@ struct Entry {
 impl Entry {
     fn is_lost(&self) -> bool {
         self.in_log && !matches!(self.answer, Some((_, Some(_))))
+    }
+
+    /// Finds the results in the log, where the leader's answer is lost.
+    fn recover(&mut self) {
+        if self.is_lost()
+            && let Some(around) = self.around.take()
+            && let Some(results) = again::results(&self.job, self.id, &around)
+        {
+            self.answer = Some((0, Some(results)));
+        }
     }
 }
 
@@ -108,6 +121,7 @@ impl Waiting {
             id,
             sent: None,
             in_log: false,
+            around: None,
             answer: None,
         };
         self.entries.insert(order, entry);
@@ -243,12 +257,13 @@ impl Waiting {
         }
     }
 
-    /// The log has a transaction with this id.
-    pub(super) fn seen(&mut self, id: Uuid) {
+    /// The log has a transaction with this id, there.
+    pub(super) fn seen(&mut self, id: Uuid, around: Option<Around>) {
         if let Some(order) = self.ids.get(&id)
             && let Some(entry) = self.entries.get_mut(order)
         {
             entry.in_log = true;
+            entry.around = around.filter(|_| entry.answer.is_none());
         }
     }
 
@@ -299,9 +314,9 @@ impl Waiting {
     /// An entry of this term is applied: what was sent in earlier terms and is not in the log by
     /// now never will be, and is to be sent again.
     ///
-    /// What is in the log has lost its results, if they have not come. Its session ends, and with it
-    /// all that it has asked for: what did not get into the log before that cannot be executed
-    /// behind it.
+    /// What is in the log has lost its results, if they have not come and are not found by executing it
+    /// once more. Its session ends, and with it all that it has asked for: what did not get into the log
+    /// before that cannot be executed behind it.
     pub(super) fn term_over(&mut self, term: u64) -> Vec<End> {
         if self.terms.keys().next().is_none_or(|first| *first >= term) {
             return Vec::new();
@@ -309,6 +324,11 @@ impl Waiting {
         let is_over = |entry: &Entry| entry.sent.is_some_and(|(sent, _)| sent < term);
         let over = self.entries.iter().filter(|(_, entry)| is_over(entry));
         let over: Vec<Order> = over.map(|(order, _)| *order).collect();
+        for order in &over {
+            if let Some(entry) = self.entries.get_mut(order) {
+                entry.recover();
+            }
+        }
         let lost = over.iter().filter_map(|order| self.entries.get(order));
         let lost = lost.filter(|entry| entry.is_lost());
         let lost: BTreeSet<SessionId> = lost.map(|entry| entry.job.key.session).collect();
@@ -368,9 +388,12 @@ impl Waiting {
     pub(super) fn take_all(&mut self) -> Vec<End> {
         let all: Vec<Order> = self.entries.keys().copied().collect();
         let ends = all.into_iter().filter_map(|order| self.remove(order));
-        let end = |entry: Entry| match (entry.answer, entry.in_log) {
-            (Some((_, Some(results))), true) => End::Done(entry.job, results),
-            _ => End::Unknown(entry.job),
+        let end = |mut entry: Entry| {
+            entry.recover();
+            match (entry.answer, entry.in_log) {
+                (Some((_, Some(results))), true) => End::Done(entry.job, results),
+                _ => End::Unknown(entry.job),
+            }
         };
         ends.map(end).collect()
     }

@@ -59,6 +59,16 @@ impl Job {
 
     /// The same, perhaps of a database that clients only read.
     pub(super) fn execute_under(&self, version: &Version, read_only: bool) -> Outcome {
+        self.execute_as(&self.transaction, version, read_only)
+    }
+
+    /// Executes this instead of its own transaction.
+    pub(crate) fn execute_as(
+        &self,
+        transaction: &Transaction,
+        version: &Version,
+        read_only: bool,
+    ) -> Outcome {
         let elapsed = self.arrived.elapsed().as_millis();
         let mut context = Context {
             read_only: self.read_only || read_only,
@@ -67,7 +77,7 @@ impl Job {
             owns_lock: &*self.owns_lock,
             new_uuid: &mut Uuid::new_v4,
         };
-        self.transaction.execute(version, &mut context)
+        transaction.execute(version, &mut context)
     }
 }
 

@@ -92,6 +92,7 @@ impl Database {
         self.work();
     }
 
+    /// Tries blocked jobs again that wait for one of these tables.
     pub(super) fn release(&self, writer: &mut Writer, changed: &[ovsdb::TableId]) {
         let (released, blocked): (Vec<_>, _) = std::mem::take(&mut writer.blocked)
             .into_iter()

@@ -28,7 +28,7 @@ impl Session {
     pub(super) async fn request(&mut self, request: Request<'_>) -> Result<Handled, Ending> {
         if !self.knows_server && asks_for_server(&request) {
             self.knows_server = true;
-            self.service.wait_for_leaders().await;
+            self.service.prepare_server().await;
         }
         match request.method {
             "transact" => return self.transact(request),

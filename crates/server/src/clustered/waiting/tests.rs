@@ -126,8 +126,8 @@ fn a_session_ends_where_its_order_cannot_be_kept() {
     assert_eq!(ids(&mut waiting, 1), [1, 2, 3, 4, 5]);
     waiting.push(job(1, 7), id(7));
     // 1 has changed nothing, 3 is in the log without its results: 1 cannot be executed behind it.
-    waiting.seen(id(3));
-    waiting.seen(id(2));
+    waiting.seen(id(3), None);
+    waiting.seen(id(2), None);
     answer(&mut waiting, 1, 2, Some(b"[]"));
     let ends = names(waiting.term_over(2));
     let expected = [
