@@ -1,7 +1,7 @@
 //! What the clients of one set of remotes see: some databases, `_Server` among them, and locks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ pub(crate) struct Served {
     pub(crate) groups: Arc<Groups>,
     /// It is the server's own: clients may only read it.
     pub(crate) reserved: bool,
+    /// It is offered no more.
+    pub(crate) removed: AtomicBool,
     /// Transactions that clients ask for.
     pub(crate) transactions: Rate,
 }
@@ -154,6 +156,7 @@ impl Service {
         self.announced.write().remove(&*schema.name);
         drop(databases);
         self.news.notify_waiters();
+        self.raise(CONVERSION);
         let name = schema.name.clone();
         if let Err(error) = self.set_status(&name, status) {
             tracing::error!(parent: &self.span, "{name}: cannot be shown in _Server: {error}");
@@ -178,16 +181,20 @@ impl Service {
         self.raise(CONVERSION);
     }
 
-    /// Takes a database away, and its row in `_Server`. All clients are to come back.
+    /// Takes a database away, and its row in `_Server`. Clients that know of databases that come and go
+    /// lose what they have of it; all others are to come back.
     pub fn remove(&self, name: &str) {
-        self.databases.write().remove(name);
+        let served = self.databases.write().remove(name);
         self.announced.write().remove(name);
         self.refreshers.lock().remove(name);
+        if let Some(served) = served {
+            served.removed.store(true, AtomicOrdering::Release);
+        }
         if let Err(error) = self.rows.set(&self.server, name, None) {
             tracing::error!(parent: &self.span, "{name}: cannot be taken out of _Server: {error}");
         }
         self.news.notify_waiters();
-        self.disconnect_all();
+        self.raise(CONVERSION);
     }
 
     /// Told when a database comes, goes or changes. Who waits here is woken by every commit, and does
@@ -495,6 +502,7 @@ fn serve(
         database,
         groups,
         reserved,
+        removed: AtomicBool::new(false),
         transactions: Rate::new(),
     }
 }

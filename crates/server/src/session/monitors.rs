@@ -1,6 +1,7 @@
 //! A session's monitors.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ovsdb::json::{Json, Kind, write};
@@ -9,6 +10,7 @@ use ovsdb_engine::monitor::Format;
 use ovsdb_engine::{Changes, Commit, Monitor};
 
 use super::{Ending, Request, Session, envelope};
+use crate::database::JobKey;
 use crate::monitors::{Group, Subscription, Update};
 use crate::outbox::Outbox;
 use crate::service::Served;
@@ -49,8 +51,11 @@ impl SessionMonitor {
         self.subscription.group().monitor().format()
     }
 
-    /// True if the database has got another schema since.
+    /// True if the database has got another schema since, or is gone.
     fn is_stale(&self) -> bool {
+        if self.served.removed.load(Ordering::Acquire) {
+            return true;
+        }
         let now = self.served.database.committed();
         !Arc::ptr_eq(self.seen.version.schema(), now.version.schema())
     }
@@ -96,8 +101,8 @@ impl Session {
         Ok(())
     }
 
-    /// A database has got another schema: who understands that loses its monitors of it, all
-    /// others are to come back and look anew.
+    /// A database has got another schema, has come or is gone: who understands that loses its monitors
+    /// and waiting transactions of it, all others are to come back and look anew.
     pub(super) fn after_conversion(&mut self) -> Result<(), Ending> {
         if !self.change_aware {
             self.ending = true;
@@ -111,6 +116,14 @@ impl Session {
             }
             !stale
         });
+        for (served, number) in self.transactions.blocked_in_vain() {
+            let session = self.id;
+            let key = JobKey { session, number };
+            // It may have ended this very moment: then it is answered as usual.
+            if served.database.forget(|other| other == key) {
+                self.transaction_canceled(number)?;
+            }
+        }
         Ok(())
     }
 

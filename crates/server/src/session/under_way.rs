@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ovsdb::Error;
@@ -181,6 +182,14 @@ impl Transactions {
         let mut blocked = self.blocked.iter();
         let found = blocked.find(|blocked| same(&blocked.id, id, &canonical))?;
         Some((found.served.clone(), found.number))
+    }
+
+    /// Those that wait in a database that is gone.
+    pub(super) fn blocked_in_vain(&self) -> Vec<(Arc<Served>, u64)> {
+        let gone = self.blocked.iter();
+        let gone = gone.filter(|blocked| blocked.served.removed.load(Ordering::Acquire));
+        gone.map(|blocked| (blocked.served.clone(), blocked.number))
+            .collect()
     }
 
     /// One with this id is under way.
