@@ -74,6 +74,15 @@ impl Client {
         Ok(Self::new(Stream::Tcp(stream)))
     }
 
+    /// A connection that somebody else has made.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn accepted(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::new(Stream::Tcp(stream)))
+    }
+
     fn new(stream: Stream) -> Self {
         Self {
             stream,

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-use ovsdb::json::{Document, Json, Kind, write};
+use ovsdb::json::{Document, Json, Kind, SyntaxError, write};
 use ovsdb::members::{Kinds, Members};
 use ovsdb_server::origin::SessionOptions;
 use ovsdb_server::remotes::Wanted;
@@ -19,7 +19,7 @@ pub const LONGEST: usize = 16 << 20;
 /// Lines that say what is wrong.
 pub fn parse(text: &[u8], warnings: &mut Vec<String>) -> Result<Configuration, Vec<String>> {
     let document = Document::parse(text)
-        .map_err(|error| vec![format!("config: reading JSON failed ({error})")])?;
+        .map_err(|error| vec![format!("config: reading JSON failed ({})", at(text, &error))])?;
     let root = document.root();
     if root.kind() != Kind::Object {
         let line = "configuration in a file must be a JSON object";
@@ -59,6 +59,15 @@ pub fn parse(text: &[u8], warnings: &mut Vec<String>) -> Result<Configuration, V
         backup: root.member("is_backup").and_then(Json::boolean) == Some(true),
     };
     Ok(configuration)
+}
+
+/// Where a text is wrong, and why, in the reference's words: lines and columns count from 0.
+fn at(text: &[u8], error: &SyntaxError) -> String {
+    let before = &text[..error.offset.min(text.len())];
+    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let SyntaxError { offset, reason } = error;
+    format!("line {line}, column {column}, byte {offset}: {reason}")
 }
 
 fn parse_remotes(

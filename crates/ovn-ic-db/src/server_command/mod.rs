@@ -240,6 +240,9 @@ async fn serve(
     let _ = asked.set(configurator);
     station.accept();
     if let Part::Worker { detached, saves } = options.part {
+        if saves {
+            station.spawn(background::die_of_sent_signals());
+        }
         if detached {
             // What went wrong at start was still told there.
             let log = logging.of_side(None);

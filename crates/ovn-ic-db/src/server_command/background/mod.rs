@@ -2,10 +2,12 @@
 //! (`--monitor`), and the one that serves, in the background with `--detach` (ovsdb-server(1), "Daemon
 //! Options"). Each starts the next by starting the program again.
 
+mod crash_signals;
 mod detach;
 mod monitor;
 mod user;
 
+pub use crash_signals::die_of_sent_signals;
 pub use detach::{leave_session, ready};
 pub use monitor::look_after;
 pub use user::become_user;
