@@ -88,6 +88,11 @@ impl History {
         *self = History::default();
     }
 
+    /// All commits, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Past> {
+        self.commits.iter()
+    }
+
     /// How many commits there are.
     pub fn len(&self) -> usize {
         self.commits.len()

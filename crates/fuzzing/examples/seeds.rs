@@ -30,7 +30,9 @@ impl Seeds {
 }
 
 fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
 }
 
 fn texts(folder: &str) -> Result<Vec<String>> {
@@ -39,7 +41,10 @@ fn texts(folder: &str) -> Result<Vec<String>> {
         paths.push(entry?.path());
     }
     paths.sort();
-    paths.into_iter().map(|path| Ok(fs::read_to_string(path)?)).collect()
+    paths
+        .into_iter()
+        .map(|path| Ok(fs::read_to_string(path)?))
+        .collect()
 }
 
 /// The engine's stories: their commands, with their input in one line each.
@@ -52,7 +57,10 @@ fn commands(story: &str) -> Vec<(String, Vec<String>)> {
         }
         let input = lines.by_ref().take_while(|line| *line != "----");
         let input = input.map(str::to_owned).collect();
-        lines.by_ref().take_while(|line| !line.is_empty()).for_each(drop);
+        lines
+            .by_ref()
+            .take_while(|line| !line.is_empty())
+            .for_each(drop);
         found.push((line.to_owned(), input));
     }
     found
@@ -84,7 +92,9 @@ fn stories(seeds: &mut Seeds) -> Result<()> {
 
 fn conversations(seeds: &mut Seeds) -> Result<()> {
     for conversation in texts("crates/server/tests/testdata")? {
-        let said = conversation.lines().filter_map(|line| line.get(1..)?.strip_prefix("> "));
+        let said = conversation
+            .lines()
+            .filter_map(|line| line.get(1..)?.strip_prefix("> "));
         let said: Vec<&str> = said.collect();
         for some in said.chunks(5) {
             seeds.add("sessions", Some(0), some.concat());
@@ -122,15 +132,27 @@ fn own(seeds: &mut Seeds) {
             r#"{"A":[{"columns":["s"]},{"columns":["few"],"select":{"delete":false}}],"B":[{"where":[false]}]}"#,
         ];
         let monitor = monitors[place % 3];
-        let text = format!("{monitor}\n{{\"A\":[{{\"where\":[[\"s\",\"!=\",\"one\"]]}}]}}\n[\"D\",{operation}]\n[\"D\",{next}]");
+        let text = format!(
+            "{monitor}\n{{\"A\":[{{\"where\":[[\"s\",\"!=\",\"one\"]]}}]}}\n[\"D\",{operation}]\n[\"D\",{next}]"
+        );
         seeds.add("monitors", Some(u8::try_from(place).unwrap_or(0)), text);
         let requests = format!(
             r#"{{"method":"monitor_cond_since","params":["D","m",{monitor},"00000000-0000-0000-0000-000000000000"],"id":1}}{{"method":"transact","params":["D",{operation}],"id":2}}{{"method":"monitor_cond_change","params":["m","n",{{"A":[{{"where":[]}}]}}],"id":3}}{{"method":"convert","params":["D",{SCHEMA}],"id":4}}{{"method":"cancel","params":[2],"id":null}}{{"method":"echo","params":[{{}}],"id":"e"}}"#
         );
-        seeds.add("sessions", Some(u8::try_from(place % 4).unwrap_or(0)), requests);
+        seeds.add(
+            "sessions",
+            Some(u8::try_from(place % 4).unwrap_or(0)),
+            requests,
+        );
     }
     seeds.add("schemas", None, SCHEMA);
-    seeds.add("schemas", None, SCHEMA.replace("\"maxRows\":6,", "").replace("real", "integer"));
+    seeds.add(
+        "schemas",
+        None,
+        SCHEMA
+            .replace("\"maxRows\":6,", "")
+            .replace("real", "integer"),
+    );
     for (method, params) in [
         ("list-commands", r#"[]"#),
         ("version", r#"[]"#),
@@ -143,8 +165,14 @@ fn own(seeds: &mut Seeds) {
         ("cluster/kick", r#"["D","tcp:[::1]:6647"]"#),
         ("cluster/change-election-timer", r#"["D","1000"]"#),
         ("cluster/set-backlog-threshold", r#"["D","1","2"]"#),
-        ("cluster/failure-test", r#"["crash-before-sending-append-request"]"#),
-        ("remotes", r#"["ptcp:6641:[::]","pssl:","punix:a","tcp:[fe80::1%2]:1","ssl:host:2"]"#),
+        (
+            "cluster/failure-test",
+            r#"["crash-before-sending-append-request"]"#,
+        ),
+        (
+            "remotes",
+            r#"["ptcp:6641:[::]","pssl:","punix:a","tcp:[fe80::1%2]:1","ssl:host:2"]"#,
+        ),
         ("none", r#"[1]"#),
     ] {
         let text = format!(r#"{{"method":"{method}","params":{params},"id":7}}"#);
@@ -205,10 +233,21 @@ fn files(seeds: &mut Seeds) -> Result<()> {
             r#"{"term":2}"#.to_owned(),
             format!(r#"{{"term":2,"vote":"{}"}}"#, id(1)),
             format!(r#"{{"term":2,"leader":"{}","comment":"c"}}"#, id(1)),
-            format!(r#"{{"term":2,"index":3,"eid":"{}","data":[null,{}]}}"#, id(4), RECORDS.lines().next().unwrap_or_default()),
-            format!(r#"{{"term":2,"index":4,"eid":"{}","data":[{one_line},null]}}"#, id(5)),
+            format!(
+                r#"{{"term":2,"index":3,"eid":"{}","data":[null,{}]}}"#,
+                id(4),
+                RECORDS.lines().next().unwrap_or_default()
+            ),
+            format!(
+                r#"{{"term":2,"index":4,"eid":"{}","data":[{one_line},null]}}"#,
+                id(5)
+            ),
             r#"{"term":2,"index":5,"election_timer":2000}"#.to_owned(),
-            format!(r#"{{"term":2,"index":6,"servers":{{"{}":"tcp:127.0.0.1:6647","{}":"tcp:127.0.0.1:6648"}}}}"#, id(1), id(6)),
+            format!(
+                r#"{{"term":2,"index":6,"servers":{{"{}":"tcp:127.0.0.1:6647","{}":"tcp:127.0.0.1:6648"}}}}"#,
+                id(1),
+                id(6)
+            ),
             r#"{"commit_index":6}"#.to_owned(),
             r#"{"note":"left"}"#.to_owned(),
         ];

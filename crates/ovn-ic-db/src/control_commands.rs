@@ -17,6 +17,7 @@ use ovsdb_server::service::Service;
 use ovsdb_server::standalone::File;
 
 use crate::databases::{Alone, Databases, Kept};
+use crate::figures_commands;
 use crate::logging::SideLog;
 use crate::remote_keeper::RemoteKeeper;
 use crate::searching::Searching;
@@ -166,16 +167,13 @@ pub fn commands(version: &str, subject: Arc<Subject>, log: SideLog, stop: Stop) 
         about.service.disconnect_all();
         std::future::ready(Ok(String::new()))
     });
-    commands.register("memory/show", Some(""), 0, 0, move |_| {
-        let mut figures: Vec<String> = subject
-            .service
-            .figures()
-            .into_iter()
-            .map(|(name, count)| format!("{name}:{count}"))
-            .collect();
-        figures.sort();
-        std::future::ready(Ok(figures.join(" ")))
-    });
+    let Subject {
+        service,
+        databases,
+        members,
+        ..
+    } = &*subject;
+    figures_commands::register(&mut commands, service, databases, members);
     commands
 }
 

@@ -14,6 +14,7 @@ mod compact_command;
 mod configuration;
 mod control_commands;
 mod databases;
+mod figures_commands;
 mod folders;
 mod founding;
 mod health_command;

@@ -45,11 +45,7 @@ struct Looking {
 
 impl RemoteKeeper {
     /// A keeper of `remotes`, which are the service's. With `tls` empty, the keys are left alone.
-    pub fn new(
-        service: Arc<Service>,
-        remotes: Arc<Remotes>,
-        tls: TlsSources,
-    ) -> Arc<RemoteKeeper> {
+    pub fn new(service: Arc<Service>, remotes: Arc<Remotes>, tls: TlsSources) -> Arc<RemoteKeeper> {
         Arc::new(RemoteKeeper {
             service,
             remotes,
@@ -98,7 +94,9 @@ impl RemoteKeeper {
     /// In the reference's words.
     pub fn remove(&self, name: &str) -> Result<(), String> {
         let removed = self.named.lock().remove(name);
-        removed.map(|_| ()).ok_or_else(|| "no such remote".to_owned())
+        removed
+            .map(|_| ())
+            .ok_or_else(|| "no such remote".to_owned())
     }
 
     /// Makes remotes and keys what they should be now. Reads files. Must be called inside a tokio

@@ -78,11 +78,7 @@ impl TlsSources {
     }
 
     /// Looks the texts up. What is wrong with them is said in `errors`.
-    pub fn resolve(
-        &self,
-        source: &dyn Fn(&str) -> Source,
-        errors: &mut Vec<String>,
-    ) -> Resolved {
+    pub fn resolve(&self, source: &dyn Fn(&str) -> Source, errors: &mut Vec<String>) -> Resolved {
         let mut find = |text: &Option<String>| {
             let text = text.as_ref()?;
             if !Column::is_meant(text) {

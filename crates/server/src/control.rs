@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use ovsdb::json::{Document, Json, Scanner, write};
 use ovsdb::message::Message;
+use ovsdb_counters::Counter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::listener::Listener;
+use crate::message_log;
 use crate::stream::{Connection, Stream};
 
 /// The longest request, in bytes.
@@ -43,6 +45,54 @@ type Condition = Arc<dyn Fn() -> bool + Send + Sync>;
 /// The commands that a control socket knows. `list-commands` is always among them.
 pub struct Commands {
     commands: BTreeMap<String, Command>,
+    counters: Arc<ControlCounters>,
+}
+
+/// What has happened at a control socket.
+#[derive(Debug, Default)]
+pub struct ControlCounters {
+    /// Requests that have come.
+    pub received: Counter,
+    /// Answers that were given.
+    pub replied: Counter,
+}
+
+/// How answers look: as they are, or wrapped in JSON for who has asked for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+/// The format that `set-options` asks for, if it does.
+fn format_asked_for(arguments: &[String]) -> Result<Option<Format>, String> {
+    let mut asked = None;
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--" {
+            break;
+        }
+        let Some(option) = argument.strip_prefix("--") else {
+            continue;
+        };
+        let (name, value) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (option, None),
+        };
+        // As getopt_long(3) does, by a beginning of the name.
+        if !"format".starts_with(name) {
+            return Err(format!("unrecognized option '--{name}'"));
+        }
+        let value = value.or_else(|| arguments.next().map(String::as_str));
+        asked = match value {
+            Some("json") => Some(Format::Json),
+            Some("text") => Some(Format::Text),
+            Some(other) => return Err(format!("option format has invalid value {other}")),
+            None => return Err("option '--format' requires an argument".to_owned()),
+        };
+    }
+    Ok(asked)
 }
 
 impl std::fmt::Debug for Commands {
@@ -56,6 +106,7 @@ impl Commands {
     pub fn new(version: &str) -> Commands {
         let mut commands = Commands {
             commands: BTreeMap::new(),
+            counters: Arc::default(),
         };
         let version = version.to_owned();
         commands.register("list-commands", Some(""), 0, 0, |_| async {
@@ -63,6 +114,11 @@ impl Commands {
         });
         commands.register("version", Some(""), 0, 0, move |_| {
             std::future::ready(Ok(version.clone()))
+        });
+        let usage = Some("[--format text|json]");
+        commands.register("set-options", usage, 1, 2, |arguments| {
+            let checked = format_asked_for(&arguments);
+            std::future::ready(checked.map(|_| String::new()))
         });
         commands
     }
@@ -92,6 +148,11 @@ impl Commands {
                 handler,
             },
         );
+    }
+
+    /// What has happened to them.
+    pub fn counters(&self) -> &Arc<ControlCounters> {
+        &self.counters
     }
 
     /// From now on a command is known only while a condition holds.
@@ -139,17 +200,42 @@ impl Commands {
     /// # Errors
     /// If it is none.
     pub async fn answer(&self, request: Json<'_>) -> Result<Vec<u8>, String> {
+        self.answer_in(request, &mut Format::default()).await
+    }
+
+    /// The same, in the format that the client has asked for, or asks for now.
+    async fn answer_in(&self, request: Json<'_>, format: &mut Format) -> Result<Vec<u8>, String> {
         let Message::Request { method, params, id } = Message::parse(request)? else {
             return Err("received an unexpected message".to_owned());
         };
-        tracing::debug!("received request {method}{params:?}, id={id:?}");
+        self.counters.received.increment();
+        let text = |json: Json<'_>| String::from_utf8_lossy(json.source()).into_owned();
+        tracing::debug!("received request {method}{}, id={}", text(params), text(id));
         let answer = self.execute(&method, params).await;
+        if method == "set-options" && answer.is_ok() {
+            let arguments = params.elements().filter_map(Json::string);
+            let arguments: Vec<String> = arguments.map(|text| text.into_owned()).collect();
+            *format = format_asked_for(&arguments)?.unwrap_or(*format);
+        }
+        self.counters.replied.increment();
+        let (outcome, body) = match &answer {
+            Ok(body) => ("success", body),
+            Err(body) => ("error", body),
+        };
+        tracing::debug!("replying with {outcome}, id={}: {body:?}", text(id));
         let mut out = b"{\"id\":".to_vec();
         out.extend_from_slice(id.source());
         match answer {
             Ok(text) => {
                 out.extend_from_slice(b",\"result\":");
-                write::string(&mut out, &line(text));
+                match format {
+                    Format::Text => write::string(&mut out, &line(text)),
+                    Format::Json => {
+                        out.extend_from_slice(b"{\"reply\":");
+                        write::string(&mut out, &text);
+                        out.extend_from_slice(b",\"reply-format\":\"plain\"}");
+                    }
+                }
                 out.extend_from_slice(b",\"error\":null}");
             }
             Err(text) => {
@@ -215,6 +301,7 @@ async fn serve_client(
 ) {
     let mut scanner = Scanner::new();
     let mut input = Vec::new();
+    let mut format = Format::default();
     loop {
         let request = tokio::select! {
             biased;
@@ -222,12 +309,16 @@ async fn serve_client(
             _ = stopped.wait_for(|stopped| *stopped) => return,
         };
         let reply = match request {
-            Ok(Some(document)) => commands.answer(document.root()).await,
+            Ok(Some(document)) => {
+                message_log::received(&Span::current(), &peer, document.root());
+                commands.answer_in(document.root(), &mut format).await
+            }
             Ok(None) => return,
             Err(why) => Err(why),
         };
         match reply {
             Ok(reply) => {
+                message_log::sent_text(&Span::current(), &peer, &reply);
                 if stream.write_all(&reply).await.is_err() {
                     return;
                 }
@@ -335,7 +426,8 @@ mod tests {
             (
                 &["list-commands"],
                 "The available commands are:\n  exit                    [--cleanup]\n  \
-                 join                    WORD...\n  list-commands           \n  version                 \n",
+                 join                    WORD...\n  list-commands           \n  \
+                 set-options             [--format text|json]\n  version                 \n",
             ),
         ] {
             let output = appctl(&path, args).await;
@@ -363,6 +455,27 @@ mod tests {
         let ended = tokio::time::timeout(Duration::from_secs(10), running.server).await;
         ended.expect("ends").expect("no panic").expect("no error");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn options_are_those_of_the_reference() {
+        let asked = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+            format_asked_for(&arguments)
+        };
+        assert_eq!(asked(&["--format", "json"]), Ok(Some(Format::Json)));
+        assert_eq!(asked(&["--format=text"]), Ok(Some(Format::Text)));
+        assert_eq!(asked(&["a"]), Ok(None));
+        for (arguments, error) in [
+            (
+                &["--format", "xml"][..],
+                "option format has invalid value xml",
+            ),
+            (&["--foo"], "unrecognized option '--foo'"),
+            (&["--format"], "option '--format' requires an argument"),
+        ] {
+            assert_eq!(asked(arguments), Err(error.to_owned()));
+        }
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::counters::TransactionCounters;
 use crate::ordering::{Done, Ordering, Proposal, Work};
 use crate::report::{Rate, Recent};
+use crate::table_log::TableLog;
 
 /// Who wants to know that there is a new committed version.
 pub type Watcher = Box<dyn Fn() + Send + Sync>;
@@ -38,6 +39,7 @@ pub struct Database {
     counters: TransactionCounters,
     /// Commits that change something.
     changes: Rate,
+    table_log: TableLog,
     itself: Weak<Database>,
 }
 
@@ -127,6 +129,7 @@ impl Database {
             failed_eras: AtomicU64::new(0),
             counters: TransactionCounters::default(),
             changes: Rate::new(),
+            table_log: TableLog::default(),
             itself: itself.clone(),
         })
     }
@@ -149,6 +152,11 @@ impl Database {
     /// How many commits there were of late.
     pub fn recent_changes(&self) -> Recent {
         self.changes.recent()
+    }
+
+    /// The tables whose changes are written to the log.
+    pub(crate) fn table_log(&self) -> &TableLog {
+        &self.table_log
     }
 
     /// Reads the history.
@@ -367,6 +375,7 @@ impl Database {
     fn publish(&self, commit: Arc<Commit>) {
         // In this order: whoever sees the commit finds it in the history.
         self.history.lock().push(&commit);
+        self.table_log.tell(&commit.changes);
         self.committed.store(commit);
         self.changes.count();
         (self.watcher)();

@@ -114,7 +114,10 @@ impl Entrance {
                 Ok(Connection { stream, peer })
             }
             Err(error) => {
-                self.say(&self.refused, || tracing::warn!(target: "stream_ssl", "{peer}: refused: {error}"));
+                self.say(
+                    &self.refused,
+                    || tracing::warn!(target: "stream_ssl", "{peer}: refused: {error}"),
+                );
                 Err(TurnedAway::of(&error))
             }
         }

@@ -15,6 +15,8 @@ pub(crate) struct Input {
     /// Where the next message begins.
     start: usize,
     scanner: Scanner,
+    /// The next message was taken before, and put back.
+    seen: bool,
 }
 
 impl Input {
@@ -44,12 +46,19 @@ impl Input {
 
     /// The message of this length has been handled.
     pub(crate) fn consume(&mut self, length: usize) {
+        self.seen = false;
         self.start += length;
     }
 
     /// The message that was taken must be looked at again.
     pub(crate) fn put_back(&mut self) {
         self.scanner = Scanner::new();
+        self.seen = true;
+    }
+
+    /// The next message is looked at for the first time.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.seen
     }
 
     /// Gives memory back between messages.

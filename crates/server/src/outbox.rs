@@ -23,6 +23,8 @@ pub(crate) struct Outbox {
     /// How much of the first segment, or of the tail if there is none, has been sent.
     sent: usize,
     len: usize,
+    /// All that is appended, while somebody listens.
+    heard: Option<Vec<u8>>,
 }
 
 impl Outbox {
@@ -37,6 +39,7 @@ impl Outbox {
 
     /// Appends bytes by copying them.
     pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        self.hear(bytes);
         self.tail.extend_from_slice(bytes);
         self.len += bytes.len();
     }
@@ -46,6 +49,9 @@ impl Outbox {
         let before = self.tail.len();
         write(&mut self.tail);
         self.len += self.tail.len() - before;
+        if let Some(heard) = &mut self.heard {
+            heard.extend_from_slice(&self.tail[before..]);
+        }
     }
 
     /// Appends bytes that others have, too.
@@ -66,7 +72,23 @@ impl Outbox {
         }
     }
 
+    /// What was appended since somebody began to listen, or asked last. From now on it is kept for
+    /// the next time, or not.
+    pub(crate) fn listen(&mut self, on: bool) -> Vec<u8> {
+        match on {
+            true => self.heard.replace(Vec::new()).unwrap_or_default(),
+            false => self.heard.take().unwrap_or_default(),
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        if let Some(heard) = &mut self.heard {
+            heard.extend_from_slice(bytes);
+        }
+    }
+
     fn segment(&mut self, bytes: Bytes) {
+        self.hear(&bytes);
         if !self.tail.is_empty() {
             self.segments
                 .push_back(std::mem::take(&mut self.tail).into());

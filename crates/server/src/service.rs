@@ -87,6 +87,8 @@ pub struct Service {
     /// What the lines about clients are in.
     pub(crate) span: Span,
     pub(crate) reporter: OnceLock<Reporter>,
+    /// Clients may have monitors with conditions.
+    conditions: AtomicBool,
     /// There are other databases, or other contents.
     news: Arc<Notify>,
 }
@@ -116,6 +118,7 @@ impl Service {
             counters: Arc::default(),
             span: Span::current(),
             reporter: OnceLock::new(),
+            conditions: AtomicBool::new(true),
             news,
         };
         let name = server_database::NAME;
@@ -220,6 +223,11 @@ impl Service {
     /// The database of a name.
     pub fn database(&self, name: &str) -> Option<Arc<Database>> {
         Some(self.served(name)?.database.clone())
+    }
+
+    /// All databases, `_Server` included.
+    pub(crate) fn all_served(&self) -> Vec<Arc<Served>> {
+        self.databases.read().values().cloned().collect()
     }
 
     pub(crate) fn served(&self, name: &str) -> Option<Arc<Served>> {
@@ -456,30 +464,14 @@ impl Service {
         self.raise(DISCONNECT);
     }
 
-    /// Figures for `memory/show`: names and counts, for example `("sessions", 3)`.
-    pub fn figures(&self) -> Vec<(&'static str, u64)> {
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let databases: Vec<Arc<Served>> = self.databases.read().values().cloned().collect();
-        let mut cells = 0;
-        let mut monitors = 0;
-        let mut commits = 0;
-        for served in databases {
-            let commit = served.database.committed();
-            let schema = commit.version.schema();
-            cells += commit
-                .version
-                .tables()
-                .map(|(id, table)| table.len() * schema.table(id).columns.len())
-                .sum::<usize>();
-            monitors += served.groups.subscription_count();
-            commits += served.database.with_history(|history| history.len());
-        }
-        vec![
-            ("cells", count(cells)),
-            ("monitors", count(monitors)),
-            ("sessions", count(self.session_count())),
-            ("txn-history", count(commits)),
-        ]
+    /// From now on there are no monitors with conditions, and clients come back to find that out.
+    pub fn disable_conditions(&self) {
+        self.conditions.store(false, AtomicOrdering::Relaxed);
+        self.disconnect_all();
+    }
+
+    pub(crate) fn knows_conditions(&self) -> bool {
+        self.conditions.load(AtomicOrdering::Relaxed)
     }
 }
 

@@ -106,7 +106,10 @@ impl Choice {
             Version::V12 => &self.ciphers,
             Version::V13 => &self.suites,
         };
-        in_range && list.as_ref().is_none_or(|list| list.contains(&suite.suite()))
+        in_range
+            && list
+                .as_ref()
+                .is_none_or(|list| list.contains(&suite.suite()))
     }
 }
 
@@ -167,17 +170,23 @@ fn chosen_ciphers(text: &str) -> Vec<CipherSuite> {
 fn meant(name: &str) -> Vec<CipherSuite> {
     let all = CIPHERS.iter();
     let fits = |(openssl, standard, _): &&(&str, &str, CipherSuite)| {
-        name.split('+').all(|part| {
-            part == *openssl || part == *standard || in_group(part, openssl)
-        })
+        name.split('+')
+            .all(|part| part == *openssl || part == *standard || in_group(part, openssl))
     };
     all.filter(fits).map(|(_, _, suite)| *suite).collect()
 }
 
 fn in_group(group: &str, openssl: &str) -> bool {
     match group {
-        "DEFAULT" | "ALL" | "HIGH" | "COMPLEMENTOFDEFAULT" | "TLSv1.2" | "kEECDH" | "kECDHE"
-        | "ECDHE" | "EECDH" => true,
+        "DEFAULT"
+        | "ALL"
+        | "HIGH"
+        | "COMPLEMENTOFDEFAULT"
+        | "TLSv1.2"
+        | "kEECDH"
+        | "kECDHE"
+        | "ECDHE"
+        | "EECDH" => true,
         "aRSA" | "RSA" => openssl.contains("-RSA-"),
         "aECDSA" | "ECDSA" => openssl.contains("-ECDSA-"),
         "AES" | "AESGCM" => openssl.contains("-AES"),

@@ -195,9 +195,12 @@ fn only_key_sets_of_now_are_loaded() {
     assert!(matches!(error, LoadError::Expired { .. }), "{error}");
     let before = KeySet::load_at(&files, &Choice::default(), 45 * year).expect_err("not yet");
     assert!(matches!(before, LoadError::NotYetValid { .. }), "{before}");
-    let keys = KeySet::load_at(&files, &Choice::default(), 50 * year + year / 2).expect("valid then");
+    let keys =
+        KeySet::load_at(&files, &Choice::default(), 50 * year + year / 2).expect("valid then");
     assert!(keys.to_string().contains("valid until Jan  1"), "{keys}");
     fs::write(&files.authorities, "\n").expect("written");
-    let error = KeySet::load(&files, &Choice::default()).expect_err("empty").to_string();
+    let error = KeySet::load(&files, &Choice::default())
+        .expect_err("empty")
+        .to_string();
     assert!(error.contains("there is no certificate in it"), "{error}");
 }

@@ -119,7 +119,9 @@ impl Replay {
         };
         let term = match &header.origin {
             // A new cluster's first leader leads in the term of what the cluster began with.
-            Origin::Snapshot(snapshot) if is_founded_by(&header, snapshot) => start.term.saturating_sub(1),
+            Origin::Snapshot(snapshot) if is_founded_by(&header, snapshot) => {
+                start.term.saturating_sub(1)
+            }
             _ => start.term,
         };
         Replay {

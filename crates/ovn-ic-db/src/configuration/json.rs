@@ -322,9 +322,15 @@ mod tests {
         let options = &configuration.remotes["ptcp:6641"];
         assert_eq!(options.probe_interval, Some(Duration::from_secs(7)));
         assert!(options.read_only && options.role.as_deref() == Some("r"));
-        let relay = configuration.databases["R"].source.clone().expect("a source");
+        let relay = configuration.databases["R"]
+            .source
+            .clone()
+            .expect("a source");
         assert_eq!(relay.options.dscp, 7);
-        assert_eq!(configuration.databases["c.db"].exclude.as_deref(), Some("T,U"));
+        assert_eq!(
+            configuration.databases["c.db"].exclude.as_deref(),
+            Some("T,U")
+        );
         configuration.sync = Sync {
             from: Some("unix:x".to_owned()),
             exclude: Some("T".to_owned()),
@@ -372,13 +378,18 @@ mod tests {
                 ],
             ),
         ] {
-            assert_eq!(parsed(text).0, Err(lines.iter().map(|l| (*l).to_owned()).collect()));
+            assert_eq!(
+                parsed(text).0,
+                Err(lines.iter().map(|l| (*l).to_owned()).collect())
+            );
         }
         let (configuration, warnings) = parsed(r#"{"remotes":{"ptcp:1":{"x":1}}}"#);
         assert!(configuration.is_ok());
         assert_eq!(
             warnings,
-            ["syntax \"{\"x\":1}\": syntax error: Parsing JSON-RPC options failed: Member 'x' is present but not allowed here."]
+            [
+                "syntax \"{\"x\":1}\": syntax error: Parsing JSON-RPC options failed: Member 'x' is present but not allowed here."
+            ]
         );
     }
 }

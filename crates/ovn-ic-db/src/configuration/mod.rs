@@ -165,7 +165,10 @@ mod tests {
             ("a.db".to_owned(), DatabaseConfig::default())
         );
         let (name, relay) = argument("relay:D:tcp:[::1]:6641,unix:a", &alone);
-        assert_eq!((name.as_str(), relay.model), ("D", Some(ServiceModel::Relay)));
+        assert_eq!(
+            (name.as_str(), relay.model),
+            ("D", Some(ServiceModel::Relay))
+        );
         let source = relay.source.expect("a source");
         assert_eq!(source.remotes, "tcp:[::1]:6641,unix:a");
         assert_eq!(source.options.probe_interval, Some(Duration::from_secs(60)));

@@ -1,15 +1,15 @@
-//! The log as one control socket sees it: the console and one file.
+//! The log as one control socket sees it: the console, the system's log and one file.
 
-use ovsdb_server::log_control::{Destination, Level, LogControl, ModuleLevels};
+use ovsdb_server::log_control::{Destination, Facility, Level, LogControl, ModuleLevels};
 use ovsdb_server::report::ProblemReport;
-use tracing::level_filters::LevelFilter;
 
-use super::levels::MODULES;
+use super::Logging;
+use super::modules::MODULES;
 use super::problem::Problem;
-use super::{Logging, Shape, line, lock};
+use super::sinks::{Format, lock, read};
 use crate::schemas::Side;
 
-/// The console and one side's file.
+/// The console, the system's log and one side's file.
 #[derive(Clone)]
 pub struct SideLog {
     logging: Logging,
@@ -24,46 +24,83 @@ impl SideLog {
     /// The last warning or error about the side's database, whether a file or the console has it
     /// or not.
     pub fn problem(&self) -> Option<ProblemReport> {
-        let log = lock(self.logging.sinks.file(self.side));
+        let log = lock(&self.logging.sinks.file(self.side).state);
         log.problem.as_ref().map(Problem::report)
     }
 }
 
 impl LogControl for SideLog {
+    fn modules(&self) -> &'static [&'static str] {
+        &MODULES
+    }
+
     fn levels(&self) -> Vec<ModuleLevels> {
-        let console = *lock(&self.logging.sinks.console);
-        let file = lock(self.logging.sinks.file(self.side)).levels;
+        let sinks = &self.logging.sinks;
+        let file = sinks.file(self.side);
         let places = MODULES.iter().enumerate();
         places
             .map(|(place, module)| ModuleLevels {
                 module: (*module).to_owned(),
-                console: level_of(console.of(place)),
-                // Nothing goes to the system's log.
-                syslog: Level::Off,
-                file: level_of(file.of(place)),
+                console: sinks.console.levels.of(place),
+                syslog: sinks.syslog.levels.of(place),
+                file: file.levels.of(place),
+                limited: sinks.flood.limits(place),
             })
             .collect()
     }
 
     fn set_level(&self, module: Option<&str>, destination: Option<Destination>, level: Level) {
-        let level = filter_of(level);
         let concerns = |one| destination.is_none_or(|destination| destination == one);
         self.logging.set(|sinks| {
             if concerns(Destination::Console) {
-                lock(&sinks.console).set(module, level);
+                sinks.console.levels.set(module, level);
+            }
+            if concerns(Destination::Syslog) {
+                sinks.syslog.levels.set(module, level);
             }
             if concerns(Destination::File) {
-                lock(sinks.file(self.side)).levels.set(module, level);
+                sinks.file(self.side).levels.set(module, level);
             }
         });
     }
 
-    fn pattern(&self, _: Destination) -> (String, String) {
-        let pattern = match self.logging.sinks.shape {
-            Shape::Text => line::PATTERN,
-            Shape::Json => "JSON",
+    fn pattern(&self, destination: Destination) -> (String, String) {
+        let sinks = &self.logging.sinks;
+        let (format, prefix) = match destination {
+            Destination::Console => (&sinks.console.format, "none"),
+            Destination::Syslog => (&sinks.syslog.format, sinks.syslog.prefix()),
+            Destination::File => (&sinks.file(self.side).format, "none"),
         };
-        (pattern.to_owned(), "none".to_owned())
+        let format = match &*read(format) {
+            Format::Json => "JSON".to_owned(),
+            Format::Pattern(pattern) => pattern.text().to_owned(),
+        };
+        (format, prefix.to_owned())
+    }
+
+    fn set_pattern(&self, destination: Option<Destination>, pattern: &str) {
+        let sinks = &self.logging.sinks;
+        for (one, format) in [
+            (Destination::Console, &sinks.console.format),
+            (Destination::Syslog, &sinks.syslog.format),
+            (Destination::File, &sinks.file(self.side).format),
+        ] {
+            if destination.is_none_or(|destination| destination == one) {
+                Format::set(format, pattern);
+            }
+        }
+    }
+
+    fn set_facility(&self, facility: Facility) {
+        self.logging.sinks.syslog.set_facility(facility);
+    }
+
+    fn limit_rate(&self, module: Option<&str>, limited: bool) {
+        self.logging.sinks.flood.set(module, limited);
+    }
+
+    fn say(&self, message: &str) {
+        tracing::info!(db = self.side.map(Side::short), "{message}");
     }
 
     fn reopen(&self) -> Option<std::io::Result<()>> {
@@ -72,26 +109,5 @@ impl LogControl for SideLog {
 
     fn close(&self) {
         self.logging.close(self.side);
-    }
-}
-
-fn level_of(filter: LevelFilter) -> Level {
-    match filter {
-        LevelFilter::OFF => Level::Off,
-        LevelFilter::ERROR => Level::Error,
-        LevelFilter::WARN => Level::Warning,
-        LevelFilter::INFO => Level::Info,
-        _ => Level::Debug,
-    }
-}
-
-fn filter_of(level: Level) -> LevelFilter {
-    match level {
-        // No event here is an emergency.
-        Level::Off | Level::Emergency => LevelFilter::OFF,
-        Level::Error => LevelFilter::ERROR,
-        Level::Warning => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
     }
 }

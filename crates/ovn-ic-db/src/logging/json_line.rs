@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 use tracing::Level;
 
-use super::line::{LONGEST, Parts, clip, now};
+use super::line::{Parts, clip, longest, now};
 
 /// Members that every line may have; fields of these names give way.
 const OWN: [&str; 5] = ["time", "level", "db", "module", "message"];
 
 impl Parts {
-    /// The line, with its end: an object whose members are in the order of [`OWN`], and then the
+    /// The line: an object whose members are in the order of [`OWN`], and then the
     /// event's fields.
     pub(super) fn json_line(&self, module: &str, level: Level) -> String {
         let mut line = String::with_capacity(256);
@@ -25,15 +25,15 @@ impl Parts {
         member("time", &now().into());
         member("level", &name(level).into());
         if let Some(db) = self.about.name() {
-            member("db", &bounded(db));
+            member("db", &bounded(db, level));
         }
         member("module", &module.into());
-        member("message", &bounded(&self.message));
+        member("message", &bounded(&self.message, level));
         let mut fields = Map::new();
         for (name, value) in &self.fields {
             if !OWN.contains(name) {
                 let value = match value {
-                    Value::String(text) => bounded(text),
+                    Value::String(text) => bounded(text, level),
                     other => other.clone(),
                 };
                 fields.insert((*name).to_owned(), value);
@@ -42,14 +42,14 @@ impl Parts {
         for (name, value) in &fields {
             member(name, value);
         }
-        line.push_str("}\n");
+        line.push('}');
         line
     }
 }
 
-fn bounded(text: &str) -> Value {
+fn bounded(text: &str, level: Level) -> Value {
     let mut text = text.to_owned();
-    clip(&mut text, LONGEST);
+    clip(&mut text, longest(level));
     Value::String(text)
 }
 

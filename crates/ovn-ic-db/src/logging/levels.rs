@@ -1,47 +1,72 @@
 //! How much of each module goes to one destination.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use ovsdb_server::log_control::Level;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, Metadata};
 
-/// The modules that `vlog/set` tells apart: the crates that log.
-pub(super) const MODULES: [&str; 3] = ["ovn_ic_db", "ovsdb_log", "ovsdb_server"];
+use super::modules::{self, COUNT};
 
-/// A level for each of [`MODULES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Levels([LevelFilter; MODULES.len()]);
+/// A level for each of the modules. Who logs looks at them, who changes them is seldom.
+#[derive(Debug)]
+pub(super) struct Levels([AtomicU8; COUNT]);
+
+/// The number of a level; one more than the last is what only this program has, to trace.
+fn number(filter: LevelFilter) -> u8 {
+    match filter {
+        LevelFilter::OFF => Level::Off as u8,
+        LevelFilter::ERROR => Level::Error as u8,
+        LevelFilter::WARN => Level::Warning as u8,
+        LevelFilter::INFO => Level::Info as u8,
+        LevelFilter::DEBUG => Level::Debug as u8,
+        _ => Level::Debug as u8 + 1,
+    }
+}
+
+/// What an event's level is called.
+pub(super) fn level_of(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warning,
+        tracing::Level::INFO => Level::Info,
+        _ => Level::Debug,
+    }
+}
 
 impl Levels {
-    pub(super) fn all(level: LevelFilter) -> Levels {
-        Levels([level; MODULES.len()])
+    pub(super) fn all(filter: LevelFilter) -> Levels {
+        Levels([const { AtomicU8::new(0) }; COUNT].map(|_| AtomicU8::new(number(filter))))
     }
 
     /// Sets a module's level, or all modules'.
-    pub(super) fn set(&mut self, module: Option<&str>, level: LevelFilter) {
-        for (slot, name) in self.0.iter_mut().zip(MODULES) {
-            if module.is_none_or(|module| module.eq_ignore_ascii_case(name)) {
-                *slot = level;
+    pub(super) fn set(&self, module: Option<&str>, level: Level) {
+        let only = module.map(modules::place);
+        for (place, slot) in self.0.iter().enumerate() {
+            if only.is_none_or(|only| only == Some(place)) {
+                slot.store(level as u8, Ordering::Relaxed);
             }
         }
     }
 
-    pub(super) fn of(&self, module: usize) -> LevelFilter {
-        self.0[module]
+    pub(super) fn of(&self, module: usize) -> Level {
+        let number = usize::from(self.0[module].load(Ordering::Relaxed));
+        Level::ALL[number.min(Level::ALL.len() - 1)]
     }
 
-    pub(super) fn admit(&self, module: usize, level: Level) -> bool {
-        level <= self.of(module)
+    pub(super) fn admit(&self, module: usize, level: tracing::Level) -> bool {
+        number(LevelFilter::from_level(level)) <= self.0[module].load(Ordering::Relaxed)
     }
 
     pub(super) fn highest(&self) -> LevelFilter {
-        self.0.into_iter().max().unwrap_or(LevelFilter::OFF)
+        let highest = self.0.iter().map(|slot| slot.load(Ordering::Relaxed)).max();
+        let filters = [
+            LevelFilter::TRACE,
+            LevelFilter::DEBUG,
+            LevelFilter::INFO,
+            LevelFilter::WARN,
+            LevelFilter::ERROR,
+        ];
+        let found = filters.into_iter().find(|f| Some(number(*f)) <= highest);
+        found.unwrap_or(LevelFilter::OFF)
     }
-}
-
-/// The module of an event; what other crates have to say counts as the program's own.
-pub(super) fn module_of(metadata: &Metadata<'_>) -> usize {
-    let target = metadata.target().split("::").next();
-    MODULES
-        .iter()
-        .position(|module| Some(*module) == target)
-        .unwrap_or(0)
 }

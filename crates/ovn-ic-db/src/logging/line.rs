@@ -1,6 +1,6 @@
-//! One event as one line, in the shape that the replaced server's log files have.
+//! The text of one event's line.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
@@ -10,10 +10,18 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::schemas::Side;
 
-/// What a line is made of, in the notation of `vlog/list-pattern` (ovs-vswitchd(8)).
-pub(super) const PATTERN: &str = "%D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c|%p|%m";
 /// The longest message of a line, in characters; of longer ones the beginning is written.
 pub(super) const LONGEST: usize = 8000;
+/// The same at level debug, where lines hold what clients have sent.
+const LONGEST_DEBUG: usize = 65536;
+
+/// The longest message at a level.
+pub(super) fn longest(level: Level) -> usize {
+    match level > Level::INFO {
+        true => LONGEST_DEBUG,
+        false => LONGEST,
+    }
+}
 
 /// The event's parts that a line needs.
 #[derive(Default)]
@@ -63,30 +71,16 @@ impl Parts {
         parts
     }
 
-    /// The line, with its end.
-    pub(super) fn line(&self, number: u64, module: &str, level: Level) -> String {
-        self.line_with(number, module, level, "")
-    }
-
-    /// The same for a reader who has both databases' lines: it says whose it is.
-    pub(super) fn named_line(&self, number: u64, module: &str, level: Level) -> String {
-        let end = match self.about.side {
-            Some(side) if !self.message.starts_with(side.database()) => {
-                format!(" db={}", side.short())
-            }
-            _ => String::new(),
-        };
-        self.line_with(number, module, level, &end)
-    }
-
-    fn line_with(&self, number: u64, module: &str, level: Level, end: &str) -> String {
-        let mut line = now();
-        // Strings take all that is written.
-        let _ = write!(line, "|{number:05}|{module}|{}|", name(level));
-        line.push_str(&self.text(LONGEST));
-        line.push_str(end);
-        line.push('\n');
-        line
+    /// A line's text for a reader who has both databases' lines: it says whose it is.
+    pub(super) fn named_text(&self, longest: usize) -> String {
+        let mut text = self.text(longest);
+        if let Some(side) = self.about.side
+            && !self.message.starts_with(side.database())
+        {
+            text.push_str(" db=");
+            text.push_str(side.short());
+        }
+        text
     }
 
     /// The message and the fields on one line, cut off after so many characters.
@@ -127,15 +121,6 @@ pub(super) fn clip(text: &mut String, longest: usize) {
     if let Some((end, _)) = text.char_indices().nth(longest) {
         text.truncate(end);
         text.push_str("...");
-    }
-}
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "ERR",
-        Level::WARN => "WARN",
-        Level::INFO => "INFO",
-        Level::DEBUG | Level::TRACE => "DBG",
     }
 }
 

@@ -1,35 +1,42 @@
-//! The program's log: lines for people on the console and in files.
+//! The program's log: lines for people on the console, in files and in the system's log.
 //!
 //! The convention for the rest of the program: an event that is about one
 //! database has the field `db`, `"nb"` or `"sb"` or the database's name, or is
 //! in a span ([`of_database`]) that has it, and goes to that database's file; an
 //! event without it goes to all. The console gets all.
+//!
+//! An event's module is that of the code that logs it ([`modules`]), or the one that it names as
+//! its target.
 
 mod control;
+mod flood;
 mod json_line;
 mod levels;
 mod line;
+mod modules;
+mod pattern;
 mod problem;
+mod sinks;
+mod syslog;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::filter_fn;
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Registry, reload};
 
 pub use control::SideLog;
-use levels::{Levels, MODULES, module_of};
 use line::{About, Parts};
-use problem::Problem;
+use sinks::{Sinks, lock};
+use syslog::{Method, Place, Sender};
 
 use crate::schemas::Side;
 
@@ -66,44 +73,19 @@ const FOREIGN: [(&str, LevelFilter); 4] = [
     ("tower", LevelFilter::OFF),
 ];
 
-/// A log file: without a path there is none, without an open file it is closed for a while.
-struct LogFile {
-    path: Option<PathBuf>,
-    file: Option<File>,
-    levels: Levels,
-    /// The last warning or error, in the file or not.
-    problem: Option<Problem>,
-}
+/// The variable that names the way to the system's log where no option does.
+const SYSLOG_METHOD: &str = "OVS_SYSLOG_METHOD";
 
-/// The files' places: the first is the northbound's, and, in a process that knows no sides, the
-/// only one.
-struct Sinks {
-    console: Mutex<Levels>,
-    shape: Shape,
-    files: [(Option<Side>, Mutex<LogFile>); 2],
-    lines: AtomicU64,
-}
-
-impl Sinks {
-    fn file(&self, side: Option<Side>) -> &Mutex<LogFile> {
-        let [first, second] = &self.files;
-        match side {
-            None | Some(Side::Northbound) => &first.1,
-            Some(Side::Southbound) => &second.1,
-        }
-    }
-}
-
-/// The handle on the log: its levels and its files can be changed at any time.
+/// The handle on the log: its levels, patterns and files can be changed at any time.
 #[derive(Clone)]
 pub struct Logging {
     sinks: Arc<Sinks>,
-    highest: reload::Handle<LevelFilter, Registry>,
 }
 
 impl Logging {
     /// Starts to log to the console at `level`, in lines of that shape, for the whole program.
-    /// `sides`: each database has a file of its own.
+    /// `sides`: each database has a file of its own; otherwise the process stands in for the
+    /// replaced server.
     /// An error says that something logs already.
     pub fn start(
         level: LevelFilter,
@@ -116,74 +98,52 @@ impl Logging {
     }
 
     fn build(
-        (console, files): (LevelFilter, LevelFilter),
+        levels: (LevelFilter, LevelFilter),
         shape: Shape,
         sides: bool,
     ) -> (Self, impl Subscriber + Send + Sync) {
-        let file = |side: Side| {
-            let file = LogFile {
-                path: None,
-                file: None,
-                levels: Levels::all(files),
-                problem: None,
-            };
-            (sides.then_some(side), Mutex::new(file))
-        };
-        let sinks = Arc::new(Sinks {
-            console: Mutex::new(Levels::all(console)),
-            shape,
-            files: Side::BOTH.map(file),
-            lines: AtomicU64::new(1),
-        });
-        let (filter, highest) = reload::Layer::new(console.max(files).max(ALWAYS));
-        let lines = Lines(Arc::clone(&sinks));
-        let own = filter_fn(|metadata| {
-            let target = metadata.target();
-            let foreign = FOREIGN.iter().find(|(name, _)| target.starts_with(name));
-            foreign.is_none_or(|(_, most)| metadata.level() <= most)
-        });
-        let subscriber = Registry::default().with(filter).with(own).with(lines);
-        (Logging { sinks, highest }, subscriber)
+        let sinks = Arc::new(Sinks::new(levels, shape, sides));
+        let subscriber = Registry::default().with(Lines(Arc::clone(&sinks)));
+        (Logging { sinks }, subscriber)
     }
 
     /// From now on appends lines to this file as well: a database's, or, for `None`, all. An error
-    /// is for a message only: the log goes on without the file, and [`Logging::reopen`] tries it
-    /// again.
+    /// is for a message only: the log goes on as it was, and [`Logging::reopen`] tries it again.
     pub fn open(&self, side: Option<Side>, path: &Path) -> io::Result<()> {
+        let state = &self.sinks.file(side).state;
         let opened = append_to(path);
-        let (file, result) = match opened {
-            Ok(file) => (Some(file), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        let mut log = lock(self.sinks.file(side));
+        let mut log = lock(state);
         log.path = Some(path.to_owned());
-        log.file = file;
-        drop(log);
-        if result.is_ok() {
-            tracing::info!(
-                db = side.map(Side::short),
-                "opened log file {}",
-                path.display()
-            );
+        let opened = opened?;
+        let had = log.file.is_some();
+        if log.file.as_ref().is_some_and(|old| is_same(old, &opened)) {
+            return Ok(());
         }
-        result
+        drop(log);
+        let db = side.map(Side::short);
+        if had {
+            tracing::info!(db, "closing log file");
+        }
+        lock(state).file = Some(opened);
+        tracing::info!(db, "opened log file {}", path.display());
+        Ok(())
     }
 
     /// Opens the log file anew, after it was moved away by log rotation (`vlog/reopen`). `None` if
     /// there is none.
     pub fn reopen(&self, side: Option<Side>) -> Option<io::Result<()>> {
         // The path is taken first: the lock is held for no system call but the writes.
-        let path = lock(self.sinks.file(side)).path.clone()?;
+        let path = lock(&self.sinks.file(side).state).path.clone()?;
         Some(self.open(side, &path))
     }
 
     /// Opens all files anew, for a signal. What cannot be opened is said.
     pub fn reopen_all(&self) {
-        for (side, _) in &self.sinks.files {
-            if let Some(Err(error)) = self.reopen(*side) {
+        for file in &self.sinks.files {
+            if let Some(Err(error)) = self.reopen(file.side) {
                 tracing::warn!("the log file cannot be opened again: {error}");
             }
-            if side.is_none() {
+            if file.side.is_none() {
                 return;
             }
         }
@@ -191,7 +151,44 @@ impl Logging {
 
     /// Ends writing to the log file (`vlog/close`).
     pub fn close(&self, side: Option<Side>) {
-        lock(self.sinks.file(side)).file = None;
+        lock(&self.sinks.file(side).state).file = None;
+    }
+
+    /// Begins to send messages to the system's log, with the values of `--syslog-method` (or of
+    /// the environment, or as the C library does) and `--syslog-target`.
+    ///
+    /// # Errors
+    /// The reference's words, if there is no such method.
+    pub fn open_syslog(&self, method: Option<&str>, target: Option<&str>) -> Result<(), String> {
+        let set = std::env::var(SYSLOG_METHOD).ok();
+        let set = set.filter(|method| !method.is_empty());
+        let method = method.or(set.as_deref()).unwrap_or("libc");
+        let method = Method::parse(method)?;
+        let lost = match &method {
+            Method::Lost(error) => Some(error.clone()),
+            _ => None,
+        };
+        let address = target.map(|target| syslog::parse_address(target, None));
+        let (target, wrong) = match address {
+            None => (None, None),
+            Some(Ok(address)) => (Some(Sender::new(Place::Udp(address))), None),
+            Some(Err(error)) => (None, Some(error)),
+        };
+        let deprecated = target.is_some();
+        self.sinks.syslog.open(method, target);
+        for error in [lost, wrong].into_iter().flatten() {
+            tracing::error!(target: "socket_util", "{error}");
+        }
+        if deprecated {
+            tracing::warn!("--syslog-target flag is deprecated, use --syslog-method instead");
+        }
+        Ok(())
+    }
+
+    /// Says which part of the program this process is, for lines (`%t`, `%T`): `monitor`.
+    pub fn set_subprogram(&self, name: &'static str) {
+        let subprogram = self.sinks.subprogram.write();
+        *subprogram.unwrap_or_else(PoisonError::into_inner) = name;
     }
 
     /// The handle of one side's control socket; `None` for a process that knows no sides.
@@ -201,19 +198,13 @@ impl Logging {
 
     /// True if an error is seen on the console.
     pub fn console_shows_errors(&self) -> bool {
-        lock(&self.sinks.console).admit(0, Level::ERROR)
+        self.sinks.console.levels.admit(0, Level::ERROR)
     }
 
     /// Changes levels, and what is dropped before it gets here.
     fn set(&self, change: impl FnOnce(&Sinks)) {
         change(&self.sinks);
-        let files = self.sinks.files.iter();
-        let highest = files
-            .map(|(_, file)| lock(file).levels.highest())
-            .chain([lock(&self.sinks.console).highest()])
-            .max();
-        // Fails only at the program's end, when nothing is logged any more.
-        let _ = self.highest.reload(highest.unwrap_or(ALWAYS).max(ALWAYS));
+        tracing::callsite::rebuild_interest_cache();
     }
 }
 
@@ -226,9 +217,9 @@ fn append_to(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// A panic in the middle of a line costs that line, not the log.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn is_same(one: &File, other: &File) -> bool {
+    let place = |file: &File| file.metadata().map(|data| (data.dev(), data.ino())).ok();
+    place(one).is_some_and(|one| Some(one) == place(other))
 }
 
 /// Makes a line of each event and puts it where it belongs.
@@ -240,7 +231,31 @@ pub fn of_database(side: Side) -> tracing::Span {
     tracing::error_span!("database", db = side.short())
 }
 
+impl Lines {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        let target = metadata.target();
+        let foreign = FOREIGN.iter().find(|(name, _)| target.starts_with(name));
+        foreign.is_none_or(|(_, most)| metadata.level() <= most) && self.0.admit(metadata)
+    }
+}
+
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+    // Asked once for each place in the code, and again when levels have changed.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match self.wants(metadata) {
+            true => Interest::always(),
+            false => Interest::never(),
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.wants(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.0.highest())
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut about = About::default();
         attributes.record(&mut about);
@@ -252,9 +267,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let sinks = &*self.0;
-        let level = *event.metadata().level();
-        let module = module_of(event.metadata());
         let mut parts = Parts::of(event);
         if parts.about.is_empty()
             && let Some(mut scope) = context.event_scope(event)
@@ -262,40 +274,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         {
             parts.about = about;
         }
-        let mut number = None;
-        let mut make = |named: bool| {
-            if sinks.shape == Shape::Json {
-                return parts.json_line(event.metadata().target(), level);
-            }
-            let number = *number.get_or_insert_with(|| sinks.lines.fetch_add(1, Ordering::Relaxed));
-            match named {
-                true => parts.named_line(number, MODULES[module], level),
-                false => parts.line(number, MODULES[module], level),
-            }
-        };
-        if lock(&sinks.console).admit(module, level) {
-            let line = make(true);
-            // A console that is gone must not stop the server.
-            let _ = io::stderr().write_all(line.as_bytes());
-        }
-        let mut line = None;
-        for (side, log) in &sinks.files {
-            let about = parts.about.side;
-            if side.is_some() && about.is_some() && about != *side {
-                continue;
-            }
-            let mut log = lock(log);
-            if let Some(problem) = Problem::of(&parts, level) {
-                log.problem = Some(problem);
-            }
-            if log.levels.admit(module, level)
-                && let Some(file) = &mut log.file
-            {
-                let line = line.get_or_insert_with(|| make(false));
-                // A full disk costs lines; the next one is tried again.
-                let _ = file.write_all(line.as_bytes());
-            }
-        }
+        self.0.take(&parts, event.metadata());
     }
 }
 

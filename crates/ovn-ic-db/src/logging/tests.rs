@@ -19,7 +19,7 @@ fn each_database_has_its_lines_and_files_can_be_rotated() -> io::Result<()> {
         tracing::warn!("two\nlines");
         tracing::debug!("hidden");
         let control = logging.of_side(NB);
-        assert_eq!(log_control::set(&control, "ovn_ic_db:file:dbg"), Ok(()));
+        assert_eq!(log_control::set(&control, "vlog:file:dbg"), Ok(()));
         tracing::debug!("shown");
         fs::rename(&nb, folder.path().join("nb.log.1"))?;
         control.reopen().expect("a file")?;
@@ -29,7 +29,7 @@ fn each_database_has_its_lines_and_files_can_be_rotated() -> io::Result<()> {
         Ok(())
     })?;
     let old = fs::read_to_string(folder.path().join("nb.log.1"))?;
-    assert!(old.contains("|ovn_ic_db|INFO|north rows=3\n"), "{old}");
+    assert!(old.contains("|vlog|INFO|north rows=3\n"), "{old}");
     assert!(old.contains("|WARN|two\\nlines\n"), "{old}");
     assert!(old.contains("shown") && !old.contains("south") && !old.contains("hidden"));
     let new = fs::read_to_string(&nb)?;
@@ -55,7 +55,7 @@ fn without_sides_one_file_has_all() -> io::Result<()> {
     let text = fs::read_to_string(&path)?;
     assert_eq!(text.lines().count(), 3, "{text}");
     let first = text.lines().next().unwrap_or_default();
-    // 2026-01-31T12:00:00.123Z|00001|ovn_ic_db|INFO|opened log file ...
+    // 2026-01-31T12:00:00.123Z|00001|vlog|INFO|opened log file ...
     let parts: Vec<&str> = first.splitn(5, '|').collect();
     assert_eq!((parts[0].len(), parts[1]), (24, "00001"), "{first}");
     Ok(())
@@ -112,19 +112,75 @@ fn lines_go_where_their_span_or_their_databases_name_says() -> io::Result<()> {
 
 #[test]
 fn lines_for_both_say_whose_they_are() {
-    let line = |message: &str, side| {
+    let text = |message: &str, side| {
         let parts = Parts {
             message: message.to_owned(),
             about: About { side, other: None },
             ..Parts::default()
         };
-        let line = parts.named_line(7, "m", Level::WARN);
-        line.split_once('Z').expect("a time").1.to_owned()
+        parts.named_text(line::LONGEST)
     };
-    assert_eq!(line("text", SB), "|00007|m|WARN|text db=sb\n");
-    assert_eq!(line("text", None), "|00007|m|WARN|text\n");
+    assert_eq!(text("text", SB), "text db=sb");
+    assert_eq!(text("text", None), "text");
     let named = "OVN_IC_Northbound: text";
-    assert_eq!(line(named, NB), format!("|00007|m|WARN|{named}\n"));
+    assert_eq!(text(named, NB), named);
+}
+
+#[test]
+fn lines_look_as_their_pattern_says() -> io::Result<()> {
+    let [north, south] = logged(Shape::Text, |logging| {
+        let north = logging.of_side(NB);
+        assert_eq!(log_control::set(&north, "PATTERN:file:%A|%p|%m"), Ok(()));
+        let pattern = ("%A|%p|%m".to_owned(), "none".to_owned());
+        assert_eq!(north.pattern(log_control::Destination::File), pattern);
+        tracing::warn!("a warning");
+    })?;
+    assert!(north.ends_with("\novn-ic-db|WARN|a warning\n"), "{north}");
+    assert!(south.ends_with("|vlog|WARN|a warning\n"), "{south}");
+    Ok(())
+}
+
+#[test]
+fn modules_are_those_of_the_replaced_server() -> io::Result<()> {
+    let [north, _] = logged(Shape::Text, |logging| {
+        let north = logging.of_side(NB);
+        for spec in ["file:off", "jsonrpc:file:dbg", "vlog:FILE:info"] {
+            assert_eq!(log_control::set(&north, spec), Ok(()));
+        }
+        tracing::debug!(target: "jsonrpc", "shown");
+        tracing::debug!(target: "ovsdb_server::session", "hidden");
+        tracing::info!(target: "ovn_ic_db::logging", "shown, too");
+        tracing::info!("and this");
+        assert_eq!(log_control::set(&north, "jsonrpc:file:info"), Ok(()));
+        assert!(!tracing::enabled!(target: "jsonrpc", Level::DEBUG));
+    })?;
+    let lines: Vec<&str> = north.lines().skip(1).map(|line| &line[25..]).collect();
+    let expected = [
+        "00003|jsonrpc|DBG|shown",
+        "00004|vlog|INFO|shown, too",
+        "00005|vlog|INFO|and this",
+    ];
+    assert_eq!(lines, expected);
+    Ok(())
+}
+
+#[test]
+fn warnings_that_come_too_often_are_left_out() -> io::Result<()> {
+    let [north, south] = logged(Shape::Text, |logging| {
+        let say = || {
+            for _ in 0..100 {
+                tracing::warn!("again");
+            }
+        };
+        say();
+        let north = logging.of_side(NB);
+        north.limit_rate(Some("vlog"), false);
+        say();
+    })?;
+    let written = 1 + 60 + 100;
+    assert_eq!(north.lines().count(), written, "{north}");
+    assert_eq!(south.lines().count(), written);
+    Ok(())
 }
 
 #[test]
@@ -183,5 +239,58 @@ fn the_last_problem_is_kept_whatever_is_logged() -> io::Result<()> {
         let both = [north.problem(), south.problem()].map(|problem| problem.map(|p| p.message));
         assert_eq!(both, [Some("both".to_owned()), Some("both".to_owned())]);
     })?;
+    Ok(())
+}
+
+#[test]
+fn the_systems_log_gets_what_is_sent_there() -> io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("log");
+    let system = std::os::unix::net::UnixDatagram::bind(&path)?;
+    let target = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let patience = Some(std::time::Duration::from_secs(10));
+    system.set_read_timeout(patience)?;
+    target.set_read_timeout(patience)?;
+    let levels = (LevelFilter::OFF, LevelFilter::INFO);
+    let (logging, subscriber) = Logging::build(levels, Shape::Text, false);
+    logging.set_subprogram("monitor");
+    tracing::subscriber::with_default(subscriber, || {
+        let log = logging.of_side(None);
+        let method = format!("unix:{}", path.display());
+        let address = target.local_addr()?.to_string();
+        assert_eq!(logging.open_syslog(Some(&method), Some(&address)), Ok(()));
+        assert_eq!(log_control::set(&log, "syslog:info"), Ok(()));
+        tracing::warn!(db = "nb", "first\nline");
+        assert_eq!(log_control::set(&log, "FACILITY:local1"), Ok(()));
+        tracing::info!("second");
+        let wrong = logging.open_syslog(Some("tcp:1"), None);
+        assert_eq!(wrong, Err("unsupported syslog method 'tcp:1'".to_owned()));
+        io::Result::Ok(())
+    })?;
+    let mut bytes = [0; 2000];
+    let mut heard = || -> io::Result<[String; 2]> {
+        let length = system.recv(&mut bytes)?;
+        let system = String::from_utf8_lossy(&bytes[..length]).into_owned();
+        let length = target.recv(&mut bytes)?;
+        Ok([
+            system,
+            String::from_utf8_lossy(&bytes[..length]).into_owned(),
+        ])
+    };
+    let process = std::process::id();
+    for (priorities, level, text) in [
+        ([28, 132], "WARN", "first\\nline db=nb"),
+        ([141, 141], "INFO", "second"),
+    ] {
+        let [system, target] = heard()?;
+        let begin = format!("<{}>ovs|0000", priorities[0]);
+        assert!(system.starts_with(&begin), "{system}");
+        let end = format!("|vlog(monitor)|{level}|{text}");
+        assert!(system.ends_with(&end), "{system}");
+        let begin = format!("<{}>1 20", priorities[1]);
+        assert!(target.starts_with(&begin), "{target}");
+        let end = format!(" ovsdb-server {process} vlog - \u{feff}{text}");
+        assert!(target.ends_with(&end), "{target}");
+    }
     Ok(())
 }

@@ -75,22 +75,20 @@ pub fn register(commands: &mut Commands, subject: &Arc<Subject>, asked: &Asked) 
 
 /// Adds those about active and backup databases.
 fn register_standbys(commands: &mut Commands, asked: &Asked) {
-    let mut changing = |name: &str,
-                        most: usize,
-                        least: usize,
-                        change: fn(&Configurator, &[String]) -> Answer| {
-        let of = asked.clone();
-        commands.register(name, Some(""), least, most, move |args| {
-            let of = of.clone();
-            async move {
-                let configurator = configurator(&of)?;
-                configurator.check_commands()?;
-                let answer = change(&configurator, &args)?;
-                configurator.save_now().await;
-                Ok(answer)
-            }
-        });
-    };
+    let mut changing =
+        |name: &str, most: usize, least: usize, change: fn(&Configurator, &[String]) -> Answer| {
+            let of = asked.clone();
+            commands.register(name, Some(""), least, most, move |args| {
+                let of = of.clone();
+                async move {
+                    let configurator = configurator(&of)?;
+                    configurator.check_commands()?;
+                    let answer = change(&configurator, &args)?;
+                    configurator.save_now().await;
+                    Ok(answer)
+                }
+            });
+        };
     changing(
         "ovsdb-server/set-active-ovsdb-server",
         1,

@@ -176,8 +176,7 @@ impl Configurator {
                 continue;
             };
             let config = wanted.get(&entry.given);
-            let goes_on =
-                config.is_some_and(|config| entry.opened.model.can_become(config.model));
+            let goes_on = config.is_some_and(|config| entry.opened.model.can_become(config.model));
             if !goes_on {
                 let why = match config {
                     None => format!("database {name} removed from configuration"),
@@ -216,9 +215,7 @@ impl Configurator {
             entry.opened.model,
             ServiceModel::Standalone | ServiceModel::ActiveBackup
         );
-        if alone
-            && let Err(error) = self.opener.set_standby(name, &config)
-        {
+        if alone && let Err(error) = self.opener.set_standby(name, &config) {
             tracing::warn!("{error}");
         }
         entry.config = config;

@@ -114,7 +114,11 @@ const KNOWN: &[Known] = &[
     ("private-key", Value::Needed, Kind::Key),
     ("certificate", Value::Needed, Kind::Certificate),
     ("ca-cert", Value::Needed, Kind::Authorities),
-    ("bootstrap-ca-cert", Value::Needed, Kind::BootstrapAuthorities),
+    (
+        "bootstrap-ca-cert",
+        Value::Needed,
+        Kind::BootstrapAuthorities,
+    ),
     ("peer-ca-cert", Value::Needed, Kind::PeerAuthorities),
     ("ssl-protocols", Value::Needed, Kind::Protocols),
     ("ssl-ciphers", Value::Needed, Kind::Ciphers),
@@ -123,7 +127,11 @@ const KNOWN: &[Known] = &[
     ("sync-from", Value::Needed, Kind::SyncFrom),
     ("sync-exclude-tables", Value::Needed, Kind::SyncExclude),
     ("active", Value::None, Kind::Active),
-    ("disable-file-column-diff", Value::None, Kind::NoColumnDifference),
+    (
+        "disable-file-column-diff",
+        Value::None,
+        Kind::NoColumnDifference,
+    ),
     (
         "disable-file-no-data-conversion",
         Value::None,

@@ -82,6 +82,7 @@ fn begin(options: &Options, arguments: &[OsString]) -> anyhow::Result<ExitCode> 
             detached,
             saves: true,
         };
+        logging.set_subprogram("monitor");
         let waited_for = options.part != Part::Called;
         return background::look_after(&arguments, worker, waited_for.then_some(options.stay));
     }
@@ -121,6 +122,9 @@ fn start_log(options: &Options, paths: &Paths) -> anyhow::Result<Logging> {
         };
         set.map_err(|error| anyhow::anyhow!("processing \"{spec}\": {error}"))?;
     }
+    let (method, target) = (&options.syslog_method, &options.syslog_target);
+    let opened = logging.open_syslog(method.as_deref(), target.as_deref());
+    opened.map_err(anyhow::Error::msg)?;
     if let Some(path) = &paths.log_file
         && let Err(error) = logging.open(None, path)
     {

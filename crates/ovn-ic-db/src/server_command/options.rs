@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use ovsdb_server::remotes::Wanted;
 use ovsdb_server::origin::SessionOptions;
+use ovsdb_server::remotes::Wanted;
 
 use super::known::{self, Kind, Value};
 use crate::settings::Durability;
@@ -35,10 +35,22 @@ impl Part {
     const ALL: [Part; 6] = [
         Part::Monitor { detached: false },
         Part::Monitor { detached: true },
-        Part::Worker { detached: false, saves: false },
-        Part::Worker { detached: false, saves: true },
-        Part::Worker { detached: true, saves: false },
-        Part::Worker { detached: true, saves: true },
+        Part::Worker {
+            detached: false,
+            saves: false,
+        },
+        Part::Worker {
+            detached: false,
+            saves: true,
+        },
+        Part::Worker {
+            detached: true,
+            saves: false,
+        },
+        Part::Worker {
+            detached: true,
+            saves: true,
+        },
     ];
 
     /// The hidden option's value.
@@ -47,16 +59,31 @@ impl Part {
             Part::Called => "called",
             Part::Monitor { detached: false } => "monitor",
             Part::Monitor { detached: true } => "detached-monitor",
-            Part::Worker { detached: false, saves: false } => "worker",
-            Part::Worker { detached: false, saves: true } => "saving-worker",
-            Part::Worker { detached: true, saves: false } => "detached-worker",
-            Part::Worker { detached: true, saves: true } => "detached-saving-worker",
+            Part::Worker {
+                detached: false,
+                saves: false,
+            } => "worker",
+            Part::Worker {
+                detached: false,
+                saves: true,
+            } => "saving-worker",
+            Part::Worker {
+                detached: true,
+                saves: false,
+            } => "detached-worker",
+            Part::Worker {
+                detached: true,
+                saves: true,
+            } => "detached-saving-worker",
         }
     }
 
     /// It has left the terminal.
     pub fn is_detached(self) -> bool {
-        matches!(self, Part::Monitor { detached: true } | Part::Worker { detached: true, .. })
+        matches!(
+            self,
+            Part::Monitor { detached: true } | Part::Worker { detached: true, .. }
+        )
     }
 }
 
@@ -349,7 +376,10 @@ mod tests {
              --no-dbs --process-part=detached-saving-worker",
         );
         assert_eq!(options.tls.key.as_deref(), Some("key.pem"));
-        assert_eq!(options.tls.certificate.as_deref(), Some("db:D,SSL,certificate"));
+        assert_eq!(
+            options.tls.certificate.as_deref(),
+            Some("db:D,SSL,certificate")
+        );
         assert_eq!(options.tls.authorities.as_deref(), Some("ca.pem"));
         assert!(options.tls.bootstrap);
         assert_eq!(options.tls.protocols.as_deref(), Some("TLSv1.3"));

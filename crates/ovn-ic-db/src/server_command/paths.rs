@@ -68,7 +68,10 @@ impl Paths {
                 .as_ref()
                 .map(|path| in_run(path, "ovsdb-server.pid")),
             log_file,
-            config_file: options.config_file.as_ref().map(|path| databases.join(path)),
+            config_file: options
+                .config_file
+                .as_ref()
+                .map(|path| databases.join(path)),
             usual_database: databases.join("conf.db"),
             working_folder: std::env::current_dir()?,
             run_folder: run,

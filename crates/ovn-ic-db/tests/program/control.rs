@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::program::{OLD_SCHEMAS, Program};
 
 /// The answer to a command: result and error, of which one is null.
-fn ask(socket: &Path, command: &str, arguments: &[&str]) -> Result<[Value; 2]> {
+pub fn ask(socket: &Path, command: &str, arguments: &[&str]) -> Result<[Value; 2]> {
     let mut client = Client::unix(socket)?;
     client.send(&json!({"id": 0, "method": command, "params": arguments}))?;
     let answer = client.receive()?;

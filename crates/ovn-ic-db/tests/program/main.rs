@@ -8,6 +8,7 @@ mod ending;
 mod health;
 mod http;
 mod log;
+mod logging;
 mod pod_labels;
 mod program;
 mod refusals;

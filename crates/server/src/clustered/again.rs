@@ -31,7 +31,8 @@ pub(super) fn results(job: &Job, id: Uuid, around: &Around) -> Option<Vec<u8>> {
     let document = Document::parse(job.text.clone()).ok()?;
     let schema = around.before.schema();
     let transaction = Transaction::parse(document.root(), schema, row_ids(id));
-    let Outcome::Done { changes, reply, .. } = job.execute_as(&transaction, &around.before, false) else {
+    let Outcome::Done { changes, reply, .. } = job.execute_as(&transaction, &around.before, false)
+    else {
         return None;
     };
     let was = Changes::between(&around.before, &around.behind);

@@ -212,6 +212,15 @@ impl Group {
         initial.clone()
     }
 
+    /// How many updates are kept, initial contents among them.
+    pub(crate) fn kept(&self) -> usize {
+        let initial = self
+            .initial
+            .try_lock()
+            .is_ok_and(|initial| initial.is_some());
+        self.state.lock().recent.len() + usize::from(initial)
+    }
+
     /// Gives the memory of initial contents back, unless they are being made.
     pub(crate) fn forget_initial(&self) {
         if let Ok(mut initial) = self.initial.try_lock() {

@@ -83,6 +83,14 @@ impl Groups {
         members.values().map(|m| m.subscribers.len()).sum()
     }
 
+    /// How many different monitors there are, and how many of their updates are kept for whoever
+    /// asks next.
+    pub(crate) fn cached(&self) -> (usize, usize) {
+        let groups = self.groups();
+        let kept = groups.iter().map(|group| group.kept()).sum();
+        (groups.len(), kept)
+    }
+
     /// How many monitors each session has here, and which tables they are about.
     pub(crate) fn watched(&self) -> FxHashMap<SessionId, (usize, BTreeSet<TableId>)> {
         let members = self.members.lock();

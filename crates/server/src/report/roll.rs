@@ -19,6 +19,7 @@ pub(super) struct Card {
     pub(super) peer: String,
     pub(super) since: Instant,
     backlog: AtomicUsize,
+    transactions: AtomicUsize,
 }
 
 impl Card {
@@ -43,6 +44,7 @@ impl Roll {
             peer: peer.to_owned(),
             since: Instant::now(),
             backlog: AtomicUsize::new(0),
+            transactions: AtomicUsize::new(0),
         });
         self.0.lock().insert(id, Arc::clone(&card));
         OnRoll {
@@ -50,6 +52,15 @@ impl Roll {
             id,
             card,
         }
+    }
+
+    /// How many transactions of all sessions have no answer yet.
+    pub(crate) fn transactions(&self) -> usize {
+        let all = self.0.lock();
+        let numbers = all
+            .values()
+            .map(|card| card.transactions.load(Ordering::Relaxed));
+        numbers.sum()
     }
 
     /// The first sessions but one, and how many there are besides.
@@ -79,6 +90,11 @@ impl OnRoll {
     /// So many bytes wait to be sent.
     pub(crate) fn set_backlog(&self, bytes: usize) {
         self.card.backlog.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many of its transactions have no answer yet.
+    pub(crate) fn set_transactions(&self, number: usize) {
+        self.card.transactions.store(number, Ordering::Relaxed);
     }
 }
 

@@ -45,6 +45,10 @@ impl Session {
         let id = request.id.source();
         match request.method {
             "monitor" => self.monitor(request, Format::Update).await?,
+            // `ovsdb-server/disable-monitor-cond`: as servers were before there were conditions.
+            "monitor_cond" | "monitor_cond_since" if !self.service.knows_conditions() => {
+                self.unknown_method(id)?;
+            }
             "monitor_cond" => self.monitor(request, Format::Update2).await?,
             "monitor_cond_since" => self.monitor(request, Format::Update3).await?,
             "monitor_cond_change" => self.monitor_cond_change(request)?,

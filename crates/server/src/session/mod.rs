@@ -22,6 +22,7 @@ use crate::counters::{ErrorKind, SessionEnd};
 use crate::input::Input;
 use crate::locks::SessionId;
 use crate::mailbox::{CONVERSION, DISCONNECT, Event, Mailbox, OPTIONS, SHUTDOWN};
+use crate::message_log;
 use crate::origin::Origin;
 use crate::outbox::Outbox;
 use crate::probe::{Action, Probe};
@@ -159,6 +160,7 @@ pub(crate) async fn run(
         service: session.service.clone(),
         id,
     };
+    session.outbox.listen(message_log::is_on());
     let ending = session.serve().await;
     session.service.counters.session_ends.count(ending.kind());
     match ending {
@@ -294,6 +296,7 @@ impl Session {
     }
 
     fn send(&mut self) -> Result<(), Ending> {
+        message_log::sent(&self.service.span, &self.peer, &mut self.outbox);
         let progress = self.outbox.send(&self.stream)?;
         // What the socket takes at once says nothing of the client; what it did not take before does.
         if progress && self.backlog {
@@ -301,6 +304,7 @@ impl Session {
         }
         self.backlog = !self.outbox.is_empty();
         self.on_roll.set_backlog(self.outbox.len());
+        self.on_roll.set_transactions(self.transactions.count());
         self.count_backlog(self.outbox.len());
         Ok(())
     }
@@ -389,7 +393,7 @@ impl Session {
     async fn handle_messages(&mut self, input: &mut Input) -> Result<usize, Ending> {
         let mut handled = 0;
         while self.wants_input() {
-            let available = input.unhandled();
+            let (available, new) = (input.unhandled(), input.is_new());
             let next = match input.next() {
                 Ok(next) => next,
                 Err(error) => {
@@ -401,6 +405,9 @@ impl Session {
                 break;
             };
             let last = length == available;
+            if new {
+                message_log::received(&self.service.span, &self.peer, document.root());
+            }
             let outcome = self.handle(document.root(), length, last).await?;
             drop(document);
             if outcome == Handled::Later {

@@ -73,6 +73,11 @@ impl Transactions {
         self.pending.is_empty() && self.late.is_empty()
     }
 
+    /// How many there are, with those that wait.
+    pub(super) fn count(&self) -> usize {
+        self.pending.len() + self.blocked.len()
+    }
+
     /// There is room for another one.
     pub(super) fn take_more(&self) -> bool {
         self.pending.len() < MAX_PENDING && self.bytes < MAX_PENDING_BYTES

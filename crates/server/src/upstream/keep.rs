@@ -67,7 +67,7 @@ pub(crate) async fn keep<T: Talk>(
             }
             Ok(stream) => {
                 tracing::info!("{name}: connected");
-                let mut link = Link::new(stream, talk, &present);
+                let mut link = Link::new(name, stream, talk, &present);
                 let watched = settings.clone();
                 let changed = |probe: &mut Probe| goes_on(&watched, &remote, probe);
                 let end = link.run(&wake, &stop, changed).await;

@@ -7,10 +7,12 @@ use ovsdb::message::Message;
 use tokio::io::Interest;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::settings::Settings;
 use super::talk::{Leave, Outgoing, Talk};
 use crate::input::Input;
+use crate::message_log;
 use crate::probe::{Action, Probe};
 use crate::stream::Stream;
 
@@ -54,6 +56,9 @@ impl From<Leave> for End {
 }
 
 pub(super) struct Link<'a, T> {
+    /// The other side, in the log.
+    name: &'a str,
+    span: Span,
     pub(super) stream: Stream,
     pub(super) talk: &'a mut T,
     out: Outgoing,
@@ -66,13 +71,20 @@ pub(super) struct Link<'a, T> {
 }
 
 impl<'a, T: Talk> Link<'a, T> {
-    pub(super) fn new(stream: Stream, talk: &'a mut T, settings: &Settings) -> Link<'a, T> {
+    pub(super) fn new(
+        name: &'a str,
+        stream: Stream,
+        talk: &'a mut T,
+        settings: &Settings,
+    ) -> Link<'a, T> {
         let now = Instant::now();
         let interval = match settings.probe {
             Some(interval) if !stream.is_unix() => interval,
             _ => std::time::Duration::ZERO,
         };
         Link {
+            name,
+            span: Span::current(),
             stream,
             talk,
             out: Outgoing::default(),
@@ -97,6 +109,7 @@ impl<'a, T: Talk> Link<'a, T> {
         stop: &CancellationToken,
         mut changed: impl FnMut(&mut Probe) -> bool,
     ) -> End {
+        self.out.listen(message_log::is_on());
         self.talk.begin(&mut self.out);
         let end = loop {
             if let Err(end) = self.step() {
@@ -149,6 +162,7 @@ impl<'a, T: Talk> Link<'a, T> {
         if self.out.len() < HIGH_WATER {
             self.talk.look(&mut self.out)?;
         }
+        message_log::sent(&self.span, self.name, &mut self.out);
         if self.out.send(&self.stream)? {
             self.probe.drained(Instant::now());
         }
@@ -182,6 +196,7 @@ impl<'a, T: Talk> Link<'a, T> {
                 }
                 return Ok(());
             };
+            message_log::received(&self.span, self.name, document.root());
             let message = match Message::parse(document.root()) {
                 Ok(message) => message,
                 Err(why) => {

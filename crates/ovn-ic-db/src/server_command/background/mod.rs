@@ -53,11 +53,7 @@ enum Beginning {
 
 /// Starts the program as another part with the same arguments and waits until it serves. `saved` is its
 /// standard input.
-fn start(
-    arguments: &[OsString],
-    part: Part,
-    saved: Option<&File>,
-) -> anyhow::Result<Beginning> {
+fn start(arguments: &[OsString], part: Part, saved: Option<&File>) -> anyhow::Result<Beginning> {
     let program = std::env::current_exe().context("the program does not find itself")?;
     let input = match saved {
         Some(file) => file.try_clone()?.into(),

@@ -23,12 +23,14 @@ fn find(spec: &str) -> anyhow::Result<Identity> {
     let (user, group) = (user.trim(), group.trim());
     let found = match user {
         "" => User::from_uid(Uid::current()).context("failed to retrieve current user's name")?,
-        user => User::from_name(user).with_context(|| format!("failed to retrieve user {user}'s uid"))?,
+        user => User::from_name(user)
+            .with_context(|| format!("failed to retrieve user {user}'s uid"))?,
     };
     let found = found.with_context(|| format!("user {user} not found, aborting."))?;
     let mut gid = found.gid;
     if !group.is_empty() {
-        let of = Group::from_name(group).with_context(|| format!("failed to get group entry for {group}"))?;
+        let of = Group::from_name(group)
+            .with_context(|| format!("failed to get group entry for {group}"))?;
         let of = of.with_context(|| format!("group {group} not found, aborting."))?;
         if of.gid != gid && !of.mem.contains(&found.name) {
             let name = &found.name;
