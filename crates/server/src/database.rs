@@ -17,6 +17,7 @@ use ovsdb_engine::{Changes, Commit, History, Outcome, Version, convert};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::counters::TransactionCounters;
+use crate::locks::SessionId;
 use crate::ordering::{Done, Ordering, Proposal, Work};
 use crate::report::{Rate, Recent};
 use crate::table_log::TableLog;
@@ -202,6 +203,12 @@ impl Database {
         drop(writer);
         self.work();
         forgotten
+    }
+
+    /// A session is over: its jobs get no answer, blocked or passed on.
+    pub fn leave(&self, session: SessionId) {
+        self.forget(|key| key.session == session);
+        self.ordering.leave(session);
     }
 
     fn work(&self) {

@@ -97,6 +97,9 @@ pub trait Ordering: Send + Sync {
         false
     }
 
+    /// A session is over: nobody waits for any of its jobs.
+    fn leave(&self, _session: SessionId) {}
+
     /// Has the contents converted by the server that orders transactions, whichever that is. `done`
     /// hears of it when this server has them. Only where the ordering [is shared](Ordering::is_shared).
     fn have_converted(&self, _schema: Arc<Schema>, done: Done) {

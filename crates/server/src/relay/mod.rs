@@ -11,11 +11,12 @@ mod passing;
 mod replica;
 mod shown;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::passing::Passing;
 use self::replica::Replica;
@@ -31,12 +32,13 @@ pub struct Relay {
     name: String,
     settings: watch::Sender<Settings>,
     /// There is none before the first contents have come.
-    database: OnceLock<Arc<Database>>,
+    database: OnceLock<Weak<Database>>,
     passing: Mutex<Passing>,
     /// There is something to pass on, or settings have changed.
     wake: Arc<Notify>,
     touch: watch::Sender<Touch>,
     stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl std::fmt::Debug for Relay {
@@ -78,9 +80,10 @@ impl Relay {
             wake: Arc::default(),
             touch: watch::Sender::new(Touch::Never),
             stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
         });
         relay.show(false);
-        tokio::spawn(shown::show_all(
+        relay.tasks.spawn(shown::show_all(
             Arc::downgrade(&relay),
             relay.touch.subscribe(),
             relay.stop.clone(),
@@ -89,7 +92,7 @@ impl Relay {
         let mut conversation = Conversation::new(name, cluster, false, replica);
         let settings = relay.settings.subscribe();
         let (wake, stop) = (relay.wake.clone(), relay.stop.clone());
-        tokio::spawn(async move {
+        relay.tasks.spawn(async move {
             keep(settings, &mut conversation, wake, stop).await;
         });
         Some(relay)
@@ -101,8 +104,8 @@ impl Relay {
     }
 
     /// The database, once it has contents.
-    pub fn database(&self) -> Option<&Arc<Database>> {
-        self.database.get()
+    pub fn database(&self) -> Option<Arc<Database>> {
+        self.database.get()?.upgrade()
     }
 
     /// Takes other settings into use. The present connection is kept if its remote is still among them.
@@ -117,16 +120,18 @@ impl Relay {
         RelayStatus {
             following: touch == Touch::Now,
             connected: touch.counts(),
-            has_contents: self.database.get().is_some(),
+            has_contents: self.database().is_some(),
             passed_on: self.passing.lock().len(),
         }
     }
 
     /// Stops following, and passes nothing on any more. Who waits for an answer has to look for another
     /// server. The database stays readable until it is [removed](Service::remove).
-    pub fn stop(&self) {
+    pub async fn stop(&self) {
         self.stop.cancel();
-        if let Some(database) = self.database.get() {
+        self.tasks.close();
+        self.tasks.wait().await;
+        if let Some(database) = self.database() {
             database.end_work();
         }
         let jobs = self.passing.lock().take_all();

@@ -51,6 +51,10 @@ impl Ordering for Arc<Relay> {
         self.passing.lock().forget(which)
     }
 
+    fn leave(&self, session: SessionId) {
+        self.passing.lock().leave(session);
+    }
+
     fn have_converted(&self, schema: Arc<Schema>, done: Done) {
         let mut text = Vec::new();
         schema.write_json(&mut text);

@@ -99,7 +99,9 @@ impl Passing {
         let mut sent: Vec<_> = std::mem::take(&mut self.sent).into_iter().collect();
         sent.sort_unstable_by_key(|(number, _)| *number);
         let sent: Vec<_> = sent.into_iter().map(|(_, asked)| asked).collect();
-        sent.iter().for_each(|asked| self.count_out(asked));
+        for asked in &sent {
+            self.count_out(asked);
+        }
         sent
     }
 
@@ -124,6 +126,19 @@ impl Passing {
         self.unsent = kept;
         forgotten.iter().for_each(|asked| self.count_out(asked));
         self.unsent.len() < before
+    }
+
+    /// A session is over: what the source answers to it goes nowhere.
+    pub(super) fn leave(&mut self, session: SessionId) {
+        if self.of_sessions.remove(&session).is_none() {
+            return;
+        }
+        let stays = |asked: &Asked| match asked {
+            Asked::Transaction(job) => job.key.session != session,
+            Asked::Conversion(..) => true,
+        };
+        self.unsent.retain(|asked| stays(asked));
+        self.sent.retain(|_, asked| stays(asked));
     }
 
     /// Everything; nothing is taken from now on.

@@ -67,7 +67,7 @@ impl Replica {
                 Error::new(Tag::NotAllowed, details)
             })?;
         // It is only set here, and here only once.
-        let _ = relay.database.set(database.clone());
+        let _ = relay.database.set(Arc::downgrade(&database));
         // Who has asked in vain and understands no change of schema comes back.
         self.service.contents_arrived();
         Ok(database)
@@ -111,13 +111,13 @@ impl Sink for Replica {
             return Err(Error::new(Tag::InvalidParameters, details));
         }
         let relay = self.relay()?;
-        match relay.database.get() {
+        match relay.database() {
             Some(database) if first.since => {
-                self.follow(database, first.updates, first.form, first.id)?;
+                self.follow(&database, first.updates, first.form, first.id)?;
             }
             Some(database) => {
                 let contents = updates::contents(schema.clone(), first.updates, first.form)?;
-                self.replace(database, contents.with_id(first.id));
+                self.replace(&database, contents.with_id(first.id));
             }
             None if first.since => {
                 let why = "changes came before any contents";
@@ -129,7 +129,7 @@ impl Sink for Replica {
             }
         }
         relay.touch.send_replace(Touch::Now);
-        if let Some(database) = relay.database.get() {
+        if let Some(database) = relay.database() {
             // What nobody could say anything about is passed on now.
             database.follow();
         }
@@ -140,8 +140,8 @@ impl Sink for Replica {
 
     fn update(&mut self, updates: Json<'_>, form: Form, id: Uuid) -> Result<(), Error> {
         let relay = self.relay()?;
-        match relay.database.get() {
-            Some(database) => self.follow(database, updates, form, id),
+        match relay.database() {
+            Some(database) => self.follow(&database, updates, form, id),
             None => Ok(()),
         }
     }

@@ -42,7 +42,7 @@ impl Relay {
     }
 
     pub(super) fn show(&self, connected: bool) {
-        let schema = self.database.get().map(|database| {
+        let schema = self.database().map(|database| {
             let committed = database.committed();
             committed.version.schema().clone()
         });

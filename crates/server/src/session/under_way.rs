@@ -228,7 +228,7 @@ impl Transactions {
         self.count_unanswered();
         for name in service.names() {
             if let Some(served) = service.served(&name) {
-                served.database.forget(|key| key.session == session);
+                served.database.leave(session);
             }
         }
     }

@@ -20,6 +20,8 @@ use crate::stream::Stream;
 const READ_SIZE: usize = 64 << 10;
 /// Longer messages are worked on where that does not hold up other tasks.
 const LARGE: usize = 64 << 10;
+/// The most bytes of answers that the other side may leave unread.
+const MAX_UNREAD: usize = 64 << 20;
 /// Above this many bytes that wait to be sent nothing is added.
 pub(super) const HIGH_WATER: usize = 256 << 10;
 
@@ -211,7 +213,7 @@ impl<'a, T: Talk> Link<'a, T> {
                     self.out.copy(params.source());
                     self.out.copy(b",\"error\":null}");
                     // Who asks and does not read what it is answered is of no use.
-                    if self.out.len() > self.max_message {
+                    if self.out.len() > MAX_UNREAD {
                         return Err(End::Wrong("it does not read answers".to_owned()));
                     }
                 }
