@@ -104,7 +104,7 @@ impl Entrance {
         let peer = peer.replacen("tcp:", "ssl:", 1);
         let Some(tls) = self.keys.current() else {
             self.say(&self.refused, || {
-                tracing::error!(target: "stream_ssl", "{peer}: refused: private key must be configured to use SSL/TLS");
+                tracing::error!("{peer}: refused: private key must be configured to use SSL/TLS");
             });
             return Err(TurnedAway::Handshake);
         };
@@ -114,10 +114,7 @@ impl Entrance {
                 Ok(Connection { stream, peer })
             }
             Err(error) => {
-                self.say(
-                    &self.refused,
-                    || tracing::warn!(target: "stream_ssl", "{peer}: refused: {error}"),
-                );
+                self.say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
                 Err(TurnedAway::of(&error))
             }
         }
@@ -135,7 +132,6 @@ impl Entrance {
             Plaintext::Refuse => {
                 self.say(&self.refused, || {
                     tracing::warn!(
-                        target: "stream_ssl",
                         "{peer}: refused: it connects without TLS, which is not allowed"
                     );
                 });

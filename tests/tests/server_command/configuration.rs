@@ -34,7 +34,11 @@ impl Server {
         let mut command = Command::new(executable(Program::Ours)?);
         command
             .args(["ovsdb-server", "--detach", "--no-chdir", "--pidfile=s.pid"])
-            .args(["--unixctl=s.ctl", "--log-file=s.log", "--config-file=c.json"])
+            .args([
+                "--unixctl=s.ctl",
+                "--log-file=s.log",
+                "--config-file=c.json",
+            ])
             .env("OVS_RUNDIR", folder)
             .env("OVS_DBDIR", folder)
             .current_dir(folder)
@@ -104,7 +108,10 @@ fn a_file_says_what_is_served_and_is_read_again() -> Result<()> {
 #[test]
 fn what_is_wrong_in_it_ends_the_start() -> Result<()> {
     for (text, words) in [
-        ("{", "config: reading JSON failed (line 0, column 1, byte 1: "),
+        (
+            "{",
+            "config: reading JSON failed (line 0, column 1, byte 1: ",
+        ),
         (
             r#"{"databases":{"A.db":{"service-model":"clustered"}}}"#,
             "failed to open database 'A.db': ovsdb error: A.db: database is standalone and not clustered",

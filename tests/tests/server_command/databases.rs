@@ -37,7 +37,10 @@ fn story(server: &Server) -> Result<Vec<String>> {
     tell("ovsdb-server/set-active-ovsdb-server", &["tcp:127.0.0.1:9"]);
     tell("ovsdb-server/get-active-ovsdb-server", &[]);
     let place = folder.display().to_string();
-    let mut told: Vec<_> = told.into_iter().map(|t| t.replace(&place, "FOLDER")).collect();
+    let mut told: Vec<_> = told
+        .into_iter()
+        .map(|t| t.replace(&place, "FOLDER"))
+        .collect();
     // Newer than the reference of the tests.
     told.retain(|line| !line.starts_with("ovsdb-server/reload"));
     Ok(told)

@@ -27,7 +27,11 @@ fn control(folder: &Path, command: &str, arguments: &[&str]) -> Result<String> {
 }
 
 fn exercise(folder: &Path) -> Result<()> {
-    control(folder, "ovsdb-server/add-db", &[&folder.join("B.db").display().to_string()])?;
+    control(
+        folder,
+        "ovsdb-server/add-db",
+        &[&folder.join("B.db").display().to_string()],
+    )?;
     control(folder, "ovsdb-server/remove-db", &["A"])?;
     control(folder, "ovsdb-server/add-remote", &["punix:more.sock"])?;
     for signal in [Signal::SEGV, Signal::ABORT] {

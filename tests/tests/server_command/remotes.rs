@@ -26,10 +26,7 @@ const MANAGED: &str = r#"{"name":"D","version":"1.0.0","tables":{
 "status":{"type":{"key":"string","value":"string","min":0,"max":"unlimited"},"ephemeral":true}}},
 "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
 
-const MANAGED_REMOTES: [&str; 2] = [
-    "--remote=db:D,Root,names",
-    "--remote=db:D,Root,connections",
-];
+const MANAGED_REMOTES: [&str; 2] = ["--remote=db:D,Root,names", "--remote=db:D,Root,connections"];
 
 fn commands(server: &Server) -> Vec<String> {
     let steps: [(&str, &[&str]); 12] = [
@@ -71,9 +68,7 @@ fn remotes_come_and_go_by_commands() -> Result<()> {
             Ok(Client::unix(&socket).ok().map(|_| ()))
         })?;
         server.control("ovsdb-server/remove-remote", &["punix:more.sock"])?;
-        wait_for("its end", PATIENCE, || {
-            Ok((!socket.exists()).then_some(()))
-        })?;
+        wait_for("its end", PATIENCE, || Ok((!socket.exists()).then_some(())))?;
         Ok(told)
     });
     let [reference, ours] = told;
@@ -136,7 +131,8 @@ fn managed(program: Program) -> Result<Vec<(Value, Vec<String>)>> {
         Ok(told.1.contains(&"n_connections".to_owned()).then_some(told))
     })?);
     // Without the row nobody listens there any more, and who came that way has to go.
-    let none = json!({"op": "update", "table": "Root", "where": [], "row": {"connections": ["set", []]}});
+    let none =
+        json!({"op": "update", "table": "Root", "where": [], "row": {"connections": ["set", []]}});
     insert(&server, &[none])?;
     wait_for("the end of the sessions", PATIENCE, || {
         Ok(match first.receive_within(Duration::from_millis(100))? {

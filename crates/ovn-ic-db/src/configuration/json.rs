@@ -18,8 +18,12 @@ pub const LONGEST: usize = 16 << 20;
 /// # Errors
 /// Lines that say what is wrong.
 pub fn parse(text: &[u8], warnings: &mut Vec<String>) -> Result<Configuration, Vec<String>> {
-    let document = Document::parse(text)
-        .map_err(|error| vec![format!("config: reading JSON failed ({})", at(text, &error))])?;
+    let document = Document::parse(text).map_err(|error| {
+        vec![format!(
+            "config: reading JSON failed ({})",
+            at(text, &error)
+        )]
+    })?;
     let root = document.root();
     if root.kind() != Kind::Object {
         let line = "configuration in a file must be a JSON object";
@@ -65,7 +69,11 @@ pub fn parse(text: &[u8], warnings: &mut Vec<String>) -> Result<Configuration, V
 fn at(text: &[u8], error: &SyntaxError) -> String {
     let before = &text[..error.offset.min(text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count();
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    let column = before
+        .iter()
+        .rev()
+        .take_while(|byte| **byte != b'\n')
+        .count();
     let SyntaxError { offset, reason } = error;
     format!("line {line}, column {column}, byte {offset}: {reason}")
 }

@@ -188,7 +188,7 @@ impl Opener {
     pub async fn close(&self, opened: &Opened) {
         let (subject, name) = (&self.subject, &opened.name);
         if let Some(relay) = &opened.relay {
-            relay.stop();
+            relay.stop().await;
             subject.service.remove(name);
             return;
         }

@@ -9,30 +9,30 @@ use ovn_ic_db_tests::process::free_port;
 
 use crate::program::{Program, tool};
 
-fn nbctl(program: &Program, arguments: &[&str]) -> Result<String> {
-    let socket = format!("--db=unix:{}", program.path("run/ovn_ic_nb_db.sock").display());
-    let all = [&["--no-leader-only", &socket], arguments].concat();
-    tool("ovn-ic-nbctl", all)
-}
-
 #[test]
 fn connections_that_are_set_are_there() -> Result<()> {
     let mut program = Program::new()?;
     program.start()?;
     let (port, secure) = (free_port()?, free_port()?);
-    nbctl(&program, &["init"])?;
+    program.ctl("nb", &["init"])?;
     let (plain, tls) = (
         format!("ptcp:{port}:127.0.0.1"),
         format!("pssl:{secure}:127.0.0.1"),
     );
-    nbctl(&program, &["--inactivity-probe=30000", "set-connection", &plain])?;
+    program.ctl(
+        "nb",
+        &["--inactivity-probe=30000", "set-connection", &plain],
+    )?;
     let local = |port: u16| std::net::SocketAddr::from(([127, 0, 0, 1], port));
     let mut client = program.wait("the port that was set", |_| {
         Ok(Client::tcp(local(port)).ok())
     })?;
     client.call("list_dbs", serde_json::json!([]))?;
     program.wait("its status", |program| {
-        let rows = nbctl(program, &["--columns=is_connected,status", "list", "Connection"])?;
+        let rows = program.ctl(
+            "nb",
+            &["--columns=is_connected,status", "list", "Connection"],
+        )?;
         let told = rows.contains("true") && rows.contains(&format!("bound_port=\"{port}\""));
         Ok(told.then_some(()))
     })?;
@@ -40,13 +40,9 @@ fn connections_that_are_set_are_there() -> Result<()> {
     let authority = Authority::new(&program.path("pki"))?;
     let (own, others) = (authority.issue("server")?, authority.issue("client")?);
     let file = |path: &std::path::Path| path.display().to_string();
-    nbctl(&program, &["set-connection", &plain, &tls])?;
-    let (key, certificate, ca) = (
-        file(&own.key),
-        file(&own.certificate),
-        file(&own.authority),
-    );
-    nbctl(&program, &["set-ssl", &key, &certificate, &ca])?;
+    program.ctl("nb", &["set-connection", &plain, &tls])?;
+    let (key, certificate, ca) = (file(&own.key), file(&own.certificate), file(&own.authority));
+    program.ctl("nb", &["set-ssl", &key, &certificate, &ca])?;
     program.wait("an answer by TLS", |_| {
         let keys = [
             format!("--private-key={}", file(&others.key)),
@@ -55,12 +51,17 @@ fn connections_that_are_set_are_there() -> Result<()> {
         ];
         let remote = format!("ssl:127.0.0.1:{secure}");
         let [key, certificate, ca] = &keys;
-        let listed = tool("ovsdb-client", ["-T", "5", key, certificate, ca, "list-dbs", &remote]);
+        let listed = tool(
+            "ovsdb-client",
+            ["-T", "5", key, certificate, ca, "list-dbs", &remote],
+        );
         Ok(listed.ok())
     })?;
 
-    nbctl(&program, &["del-connection"])?;
-    program.wait("the port's end", |_| Ok(Client::tcp(local(port)).is_err().then_some(())))?;
+    program.ctl("nb", &["del-connection"])?;
+    program.wait("the port's end", |_| {
+        Ok(Client::tcp(local(port)).is_err().then_some(()))
+    })?;
     client.deadline = Duration::from_secs(10);
     let ended = client.call("list_dbs", serde_json::json!([]));
     ensure!(ended.is_err(), "its session goes on");

@@ -34,7 +34,9 @@ fn bit(signal: Signal) -> u64 {
 /// The signals that this process catches (proc_pid_status(5), `SigCgt`).
 fn caught() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigCgt:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
