@@ -100,6 +100,8 @@ struct Session {
     knows_server: bool,
     /// Nothing more is read; the session ends when the outbox is empty.
     ending: bool,
+    /// It is to come back and look anew, and hears of no more changes.
+    sent_away: bool,
     /// The client says nothing more; what it has said is still answered.
     end_of_input: bool,
     /// What was wrong with the client's last message; what came before is still answered.
@@ -147,6 +149,7 @@ pub(crate) async fn run(
         change_aware: false,
         knows_server: false,
         ending: false,
+        sent_away: false,
         end_of_input: false,
         failure: None,
         has_spoken: false,

@@ -79,6 +79,9 @@ fn notify(outbox: &mut Outbox, format: Format, id: &str, transaction: Uuid, upda
 impl Session {
     /// Sends what has happened since the client was last told.
     pub(super) fn flush_monitors(&mut self) -> Result<(), Ending> {
+        if self.sent_away {
+            return Ok(());
+        }
         self.mailbox.look_for_updates();
         let mut stale = false;
         for monitor in &mut self.monitors.all {
@@ -106,6 +109,7 @@ impl Session {
     pub(super) fn after_conversion(&mut self) -> Result<(), Ending> {
         if !self.change_aware {
             self.ending = true;
+            self.sent_away = true;
             return Ok(());
         }
         let outbox = &mut self.outbox;

@@ -17,21 +17,21 @@ use super::{Beginning, ready, start};
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The signals that a bug brings about.
-const CRASHES: [Signal; 9] = [
-    Signal::ABORT,
-    Signal::ALARM,
-    Signal::BUS,
-    Signal::FPE,
-    Signal::ILL,
-    Signal::PIPE,
-    Signal::SEGV,
-    Signal::XCPU,
-    Signal::XFSZ,
+const CRASHES: [(Signal, &str); 9] = [
+    (Signal::ABORT, "Aborted"),
+    (Signal::ALARM, "Alarm clock"),
+    (Signal::BUS, "Bus error"),
+    (Signal::FPE, "Floating point exception"),
+    (Signal::ILL, "Illegal instruction"),
+    (Signal::PIPE, "Broken pipe"),
+    (Signal::SEGV, "Segmentation fault"),
+    (Signal::XCPU, "CPU time limit exceeded"),
+    (Signal::XFSZ, "File size limit exceeded"),
 ];
 
 fn has_crashed(status: ExitStatus) -> bool {
     let signal = status.signal();
-    signal.is_some_and(|signal| CRASHES.iter().any(|crash| crash.as_raw() == signal))
+    signal.is_some_and(|signal| CRASHES.iter().any(|(crash, _)| crash.as_raw() == signal))
 }
 
 /// Starts the process that serves, and starts it again whenever it has crashed. `part` is its. With
@@ -58,11 +58,12 @@ pub fn look_after(
         let status = child.wait()?;
         let pid = child.id();
         if !has_crashed(status) {
-            tracing::info!("pid {pid} died, {status}, exiting");
+            tracing::info!("pid {pid} died, {}, exiting", words(status));
             return Ok(as_code(status));
         }
         crashes += 1;
-        tracing::error!("{crashes} crashes: pid {pid} died, {status}, restarting");
+        let words = words(status);
+        tracing::error!("{crashes} crashes: pid {pid} died, {words}, restarting");
         child = start_again(arguments, part, &saved)?;
     }
 }
@@ -78,6 +79,20 @@ fn start_again(arguments: &[OsString], part: Part, saved: &File) -> anyhow::Resu
             }
         }
     }
+}
+
+/// How a process has ended, in the reference's words.
+fn words(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return format!("exit status {}", status.code().unwrap_or_default());
+    };
+    let crash = CRASHES.iter().find(|(crash, _)| crash.as_raw() == signal);
+    let name = match crash {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("signal {signal}"),
+    };
+    let core = if status.core_dumped() { ", core dumped" } else { "" };
+    format!("killed ({name}){core}")
 }
 
 fn as_code(status: ExitStatus) -> ExitCode {
