@@ -35,8 +35,19 @@ pub fn write_changes(
     date: u64,
     comment: Option<&str>,
 ) -> bool {
+    write_changes_as(out, changes, date, comment, true)
+}
+
+/// The same; without `differences` modified columns are new values, for servers before 2.17.
+pub fn write_changes_as(
+    out: &mut Vec<u8>,
+    changes: &Changes,
+    date: u64,
+    comment: Option<&str>,
+    differences: bool,
+) -> bool {
     let begin = out.len();
-    let form = if fits_as_difference(changes) {
+    let form = if differences && fits_as_difference(changes) {
         Form::Differences
     } else {
         Form::Values

@@ -8,6 +8,7 @@ use ovsdb_server::cluster_control::Members;
 use ovsdb_server::control::{Answer, Commands, ControlCounters};
 use ovsdb_server::coverage::{self, Totals};
 use ovsdb_server::figures::{self, Figures};
+use ovsdb_server::file_form;
 use ovsdb_server::performance::{self, Taken};
 use ovsdb_server::service::Service;
 use ovsdb_server::table_log_control;
@@ -44,6 +45,7 @@ pub fn register(
     coverage::register(commands, move || about.totals());
     performance::register(commands, move || measured.taken());
     table_log_control::register(commands, service);
+    file_form::register(commands);
     let about = Arc::clone(service);
     let name = "ovsdb-server/disable-monitor-cond";
     commands.register(name, Some(""), 0, 0, move |_| {

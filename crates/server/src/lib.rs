@@ -14,6 +14,7 @@ pub mod database;
 pub mod dial;
 pub mod entrance;
 pub mod figures;
+pub mod file_form;
 mod input;
 pub mod keys;
 pub mod listener;

@@ -77,6 +77,7 @@ fn begin(options: &Options, arguments: &[OsString]) -> anyhow::Result<ExitCode> 
     }
     let paths = Paths::complete(options, &|name| std::env::var_os(name))?;
     let logging = start_log(options, &paths)?;
+    ovsdb_server::file_form::set_differences(options.column_differences);
     if let Some(Part::Worker { detached, .. }) | Some(Part::Monitor { detached }) = next {
         let worker = Part::Worker {
             detached,

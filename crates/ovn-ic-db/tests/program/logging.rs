@@ -160,6 +160,37 @@ fn messages_are_logged_while_somebody_wants_to_see_them() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn old_servers_read_what_is_written_for_them() -> Result<()> {
+    let mut written = Vec::new();
+    for program in [Which::Ours, Which::Reference] {
+        let server = start(program, &["--disable-file-column-diff"])?;
+        let mut client = server.client()?;
+        insert(&mut client, "one")?;
+        let update = json!({"op": "mutate", "table": "things", "where": [],
+            "mutations": [["options", "insert", ["map", [["c", "d"]]]]]});
+        client.call("transact", json!(["mydb", update]))?;
+        // The file may have it a moment after the answer.
+        let file = |words: &str| {
+            wait_for(words, START_DEADLINE, || {
+                let text = fs::read_to_string(server.database())?;
+                Ok(text.contains(words).then_some(text))
+            })
+        };
+        let text = file(r#"["map",[["a","1"],["b","x y"],["c","d"]]]"#)?;
+        ensure!(!text.contains("_is_diff"), "{text}");
+        control(&server, "ovsdb/file/column-diff-enable", &[])?;
+        let update = json!({"op": "mutate", "table": "things", "where": [],
+            "mutations": [["options", "insert", ["map", [["e", "f"]]]]]});
+        client.call("transact", json!(["mydb", update]))?;
+        let text = file(r#"["map",[["e","f"]]]"#)?;
+        let last = text.lines().last().context("a record")?;
+        written.push(serde_json::from_str::<Value>(last)?["_is_diff"].clone());
+    }
+    assert_eq!(written, [json!(true), json!(true)]);
+    Ok(())
+}
+
 /// What a line says of a row, without what differs from server to server.
 fn row(line: &str) -> Result<BTreeMap<String, String>> {
     let (_, row) = line.split_once("|transaction|INFO|").context("a row")?;

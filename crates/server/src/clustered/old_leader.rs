@@ -13,11 +13,11 @@ use ovsdb_cluster::contents::now;
 use ovsdb_cluster::wire::Body;
 use ovsdb_cluster::wire::message::{CommandStatus, ExecuteCommandReply, ExecuteCommandRequest};
 use ovsdb_engine::Outcome;
-use ovsdb_engine::record::write_changes;
 use parking_lot::Mutex;
 
 use super::Clustered;
 use crate::database::Job;
+use crate::file_form::write_changes;
 
 struct Attempt {
     job: Job,

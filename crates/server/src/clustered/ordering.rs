@@ -7,13 +7,13 @@ use bytes::Bytes;
 use ovsdb::{Error, Schema, Tag, Uuid};
 use ovsdb_cluster::contents::now;
 use ovsdb_cluster::file::create::write_data;
-use ovsdb_engine::record::write_changes;
 use ovsdb_engine::{Commit, Version};
 use tokio::sync::mpsc;
 
 use super::Clustered;
 use super::flight::{Item, Pushed};
 use crate::database::Job;
+use crate::file_form::write_changes;
 use crate::locks::SessionId;
 use crate::ordering::{Done, Loss, Ordering, Proposal};
 

@@ -5,9 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ovsdb::datum::Datum;
 use ovsdb::{Atom, Error, Tag};
-use ovsdb_engine::record::{write_changes, write_contents};
+use ovsdb_engine::record::write_contents;
 use ovsdb_engine::{Commit, Version};
 use ovsdb_log::{LogError, RecordBuffer, RecordWriter};
+
+use crate::file_form::write_changes;
 
 /// A transaction that is to be written, by the log's thread. It stays until the log has it, as what
 /// was acknowledged before must be written again after a failure.
