@@ -323,7 +323,9 @@ impl Service {
             self.tell_lock(owner, "locked", name);
         }
         let mut sessions = self.sessions.lock();
-        sessions.remove(&id);
+        if let Some(member) = sessions.remove(&id) {
+            member.mailbox.close();
+        }
         if sessions.is_empty() {
             self.emptied.notify_waiters();
         }

@@ -179,7 +179,7 @@ impl Waiting {
                 .transaction
                 .asserted_locks()
                 .any(|lock| !(job.owns_lock)(lock));
-            if misses_lock || job.answer.is_over() {
+            if misses_lock || job.is_abandoned() {
                 let entry = self.remove(order);
                 ends.extend(entry.map(|entry| End::Again(entry.job)));
                 continue;
