@@ -392,9 +392,7 @@ fn by_file(n: u128, folder: &std::path::Path, members: &Servers) -> Node {
 #[tokio::test]
 async fn sockets_with_names_in_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let members: Servers = (1..=2)
-        .map(|n| (id(n), format!("unix:{n}.raft")))
-        .collect();
+    let members: Servers = (1..=2).map(|n| (id(n), format!("unix:{n}.raft"))).collect();
     // What a member has left behind is in nobody's way.
     drop(std::os::unix::net::UnixListener::bind(folder.path().join("2.raft")).expect("bind"));
     let mut one = by_file(1, folder.path(), &members);
@@ -403,8 +401,16 @@ async fn sockets_with_names_in_a_folder() {
     two.links(id(1), 2).await;
     one.send(2, &term(7));
     assert_eq!(two.term(7).await.head.from, one.server);
-    let addresses: Vec<_> = one.peers.links().into_iter().map(|link| link.address).collect();
-    assert!(addresses.contains(&"unix:2.raft".to_owned()), "{addresses:?}");
+    let addresses: Vec<_> = one
+        .peers
+        .links()
+        .into_iter()
+        .map(|link| link.address)
+        .collect();
+    assert!(
+        addresses.contains(&"unix:2.raft".to_owned()),
+        "{addresses:?}"
+    );
     // A live one's is not taken.
     let (sender, _events) = tokio::sync::mpsc::channel(1);
     let local = local(3, free("127.0.0.1"));

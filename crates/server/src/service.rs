@@ -264,9 +264,9 @@ impl Service {
 
     /// The same with those that are announced.
     pub fn known_names(&self) -> BTreeSet<String> {
-        let databases = self.databases.read();
-        let announced = self.announced.read();
-        databases.keys().chain(&*announced).cloned().collect()
+        let mut names: BTreeSet<String> = self.names().into_iter().collect();
+        names.extend(self.announced.read().iter().cloned());
+        names
     }
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the

@@ -297,7 +297,7 @@ impl Node {
             vote: None,
             election: report.election.clone(),
             election_timer: crate::file::replay::DEFAULT_ELECTION_TIMER,
-            log: (0, 0),
+            log: (1, 1),
             committed: 0,
             applied: 0,
             next_election_timer: None,
