@@ -9,7 +9,7 @@ use bytes::Bytes;
 use ovsdb_cluster::entry::Servers;
 use ovsdb_cluster::wire::extension::PRE_VOTE;
 use ovsdb_cluster::wire::message::*;
-use ovsdb_cluster::wire::stream::{Closed, Event, SendError, Settings};
+use ovsdb_cluster::wire::stream::{Closed, Event, Listen, Local, Peers, SendError, Settings};
 use ovsdb_cluster::wire::{Announcement, Body};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -347,7 +347,7 @@ async fn where_it_cannot_listen_it_does_not_start() {
     let address = free("127.0.88.1");
     let _taken = TcpListener::bind(address).await.expect("bind");
     let (sender, _events) = tokio::sync::mpsc::channel(1);
-    let error = ovsdb_cluster::wire::stream::Peers::start(
+    let error = Peers::start(
         local(1, address),
         &[address.into()],
         &Servers::new(),
@@ -365,4 +365,59 @@ impl Node {
         while self.events.try_recv().is_ok() {}
         assert!(!self.events.is_closed());
     }
+}
+
+/// A member that listens at a socket's file, and who the others are.
+fn by_file(n: u128, folder: &std::path::Path, members: &Servers) -> Node {
+    let (sender, events) = tokio::sync::mpsc::channel(64);
+    let address = format!("unix:{n}.raft");
+    let local = Local {
+        address,
+        ..local(n, free("127.0.0.1"))
+    };
+    let listen = [Listen::Unix(folder.join(format!("{n}.raft")))];
+    let settings = Settings {
+        folder: folder.to_owned(),
+        ..Settings::default()
+    };
+    let server = local.server;
+    let peers = Peers::start(local, &listen, members, sender, settings).expect("start");
+    Node {
+        peers,
+        events,
+        server,
+    }
+}
+
+#[tokio::test]
+async fn sockets_with_names_in_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let members: Servers = (1..=2).map(|n| (id(n), format!("unix:{n}.raft"))).collect();
+    // What a member has left behind is in nobody's way.
+    drop(std::os::unix::net::UnixListener::bind(folder.path().join("2.raft")).expect("bind"));
+    let mut one = by_file(1, folder.path(), &members);
+    let mut two = by_file(2, folder.path(), &members);
+    one.links(id(2), 2).await;
+    two.links(id(1), 2).await;
+    one.send(2, &term(7));
+    assert_eq!(two.term(7).await.head.from, one.server);
+    let addresses: Vec<_> = one
+        .peers
+        .links()
+        .into_iter()
+        .map(|link| link.address)
+        .collect();
+    assert!(
+        addresses.contains(&"unix:2.raft".to_owned()),
+        "{addresses:?}"
+    );
+    // A live one's is not taken.
+    let (sender, _events) = tokio::sync::mpsc::channel(1);
+    let local = local(3, free("127.0.0.1"));
+    let listen = [Listen::Unix(folder.path().join("1.raft"))];
+    let taken = Peers::start(local, &listen, &members, sender, Settings::default());
+    let error = taken.expect_err("in use");
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}");
+    two.peers.stop().await;
+    assert!(!folder.path().join("2.raft").exists());
 }

@@ -276,7 +276,7 @@ impl Database {
         does_io: bool,
     ) -> (Vec<TableId>, Option<Work>) {
         let Attempt { job, first } = attempt;
-        if job.answer.is_over() {
+        if job.is_abandoned() {
             return (Vec::new(), None);
         }
         if !Arc::ptr_eq(job.transaction.schema(), writer.head.schema()) {

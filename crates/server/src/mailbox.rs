@@ -51,6 +51,8 @@ pub(crate) struct Mailbox {
     flags: AtomicU8,
     /// The outcome of one of its transactions is not known to anybody here.
     over: AtomicBool,
+    /// The client has gone.
+    gone: AtomicBool,
     /// Monitors may have updates that the session has not looked for.
     updates: AtomicBool,
     wake: Notify,
@@ -98,6 +100,11 @@ impl Mailbox {
         if self.has_updates() {
             self.updates.swap(false, Ordering::AcqRel);
         }
+    }
+
+    /// The client has gone: nobody takes anything any more.
+    pub(crate) fn close(&self) {
+        self.gone.store(true, Ordering::Release);
     }
 
     /// Takes all events; the order of one job's is kept. `into` must be empty.
@@ -171,5 +178,9 @@ impl Answer for JobAnswer {
 
     fn is_over(&self) -> bool {
         self.mailbox.over.load(Ordering::Acquire)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.mailbox.gone.load(Ordering::Acquire)
     }
 }

@@ -264,9 +264,9 @@ impl Service {
 
     /// The same with those that are announced.
     pub fn known_names(&self) -> BTreeSet<String> {
-        let databases = self.databases.read();
-        let announced = self.announced.read();
-        databases.keys().chain(&*announced).cloned().collect()
+        let mut names: BTreeSet<String> = self.names().into_iter().collect();
+        names.extend(self.announced.read().iter().cloned());
+        names
     }
 
     /// Accepts clients until the listener is of no more use. Cancelling it stops accepting; the
@@ -323,7 +323,9 @@ impl Service {
             self.tell_lock(owner, "locked", name);
         }
         let mut sessions = self.sessions.lock();
-        sessions.remove(&id);
+        if let Some(member) = sessions.remove(&id) {
+            member.mailbox.close();
+        }
         if sessions.is_empty() {
             self.emptied.notify_waiters();
         }

@@ -314,9 +314,16 @@ impl Inner {
         );
     }
 
-    /// Asks the leader to be let go; a leader first makes another one lead. It may have been elected again
-    /// since it was last asked.
-    pub(super) async fn ask_to_leave(&self, life: &Life) {
+    /// Asks again to be let go. Who was elected meanwhile hands the leadership over once more, but not at once:
+    /// the others may be leaving, too, and one of them has to let the other go.
+    pub(super) async fn ask_again_to_leave(&self, life: &Life) {
+        if !life.is_leader() || !self.became_leader_within(1) {
+            self.ask_to_leave(life).await;
+        }
+    }
+
+    /// Asks the leader to be let go; a leader first makes another one lead.
+    async fn ask_to_leave(&self, life: &Life) {
         if life.is_leader() {
             self.hand_over_and_stay(life).await;
         }
@@ -324,7 +331,9 @@ impl Inner {
         let request = Body::RemoveServerRequest(RemoveServerRequest { server_id: own });
         let leader = life.raft.metrics().borrow_watched().current_leader;
         match leader {
-            Some(leader) => self.say(leader, &request, None),
+            Some(leader) if leader != own => self.say(leader, &request, None),
+            // Nobody else leads yet.
+            Some(_) => {}
             // It may be none of theirs already, and hear of no leader any more.
             None => {
                 for other in life.members().keys().filter(|other| **other != own) {

@@ -195,6 +195,8 @@ impl Inner {
             heard && clock.ever_heard() && !cut_off
         };
         self.wire.set_cut_off(is_leader && !connected);
+        // Its clients are to look for another server in time.
+        let connected = connected && !self.leaving.load(Ordering::Relaxed);
         let place = Place {
             leading: ready.then_some(term),
             leader: leader.filter(|leader| *leader != own),
@@ -220,7 +222,12 @@ impl Inner {
     }
 
     fn became_leader_lately(&self) -> bool {
-        let limit = self.clock.lock().timer() * CUT_OFF;
+        self.became_leader_within(CUT_OFF)
+    }
+
+    /// It has won its last election so many election timers ago at most.
+    pub(super) fn became_leader_within(&self, timers: u32) -> bool {
+        let limit = self.clock.lock().timer() * timers;
         let report = self.report.lock();
         let won = report.election.as_ref().and_then(|election| election.won);
         won.is_some_and(|won| won.elapsed() < limit)
@@ -241,7 +248,9 @@ impl Inner {
             let connected = now.connected;
             tracing::debug!(db, "raft: raft_is_connected: {connected}");
         }
-        if before.connected && !now.connected {
+        if before.connected && self.leaving.load(Ordering::Relaxed) {
+            tracing::info!(db, "raft: leaves the cluster");
+        } else if before.connected && !now.connected {
             tracing::warn!(db, "raft: is cut off from a majority of the members");
         } else if !before.connected && now.connected {
             self.report.lock().was_connected = true;
@@ -297,7 +306,7 @@ impl Node {
             vote: None,
             election: report.election.clone(),
             election_timer: crate::file::replay::DEFAULT_ELECTION_TIMER,
-            log: (0, 0),
+            log: (1, 1),
             committed: 0,
             applied: 0,
             next_election_timer: None,

@@ -341,7 +341,7 @@ impl Inner {
             self.ask_all();
         } else if self.leaving.load(Ordering::Relaxed) {
             let (inner, life) = (self.clone(), life.clone());
-            tokio::spawn(async move { inner.ask_to_leave(&life).await });
+            tokio::spawn(async move { inner.ask_again_to_leave(&life).await });
         }
     }
 

@@ -224,3 +224,19 @@ fn how_a_server_stands() {
         Standing::Left
     );
 }
+
+#[test]
+fn a_new_cluster_begins_in_the_term_before_its_contents() {
+    let term = |of: &[u64], facts: &[Fact]| {
+        let mut replay = Replay::new(header(7, of));
+        for fact in facts {
+            replay.apply(fact.clone().into()).unwrap();
+        }
+        replay.finish().term
+    };
+    let beginning = term(&[1, 2], &[]);
+    // So its first leader leads in that term, as the reference's.
+    assert_eq!(term(&[1], &[]), beginning - 1);
+    assert_eq!(term(&[1], &[Fact::Term(beginning + 3)]), beginning + 3);
+    assert_eq!(term(&[2], &[]), beginning);
+}

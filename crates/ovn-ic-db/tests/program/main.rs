@@ -1,6 +1,7 @@
 //! The built program as a process, with the real clients, and the real server beside it.
 
 mod check;
+mod clustered;
 mod connections;
 mod control;
 mod copies;

@@ -105,8 +105,11 @@ impl Clustered {
             return;
         };
         // Not by its place: the database has to know, too, or it would leave them out.
-        let leads =
-            self.led.load(AtomicOrdering::Acquire) == transactions.term && self.is_member(from);
+        // One that has lost the majority takes nothing new: its client would be told that it has failed, and
+        // it would come to pass all the same one day.
+        let leads = self.led.load(AtomicOrdering::Acquire) == transactions.term
+            && self.place.borrow().connected
+            && self.is_member(from);
         let (Some(itself), Some(database), true) =
             (self.itself.upgrade(), self.database.get(), leads)
         else {

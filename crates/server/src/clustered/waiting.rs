@@ -156,6 +156,14 @@ impl Waiting {
         let mut bytes = 0;
         while let Some(number) = self.again.first().copied() {
             let order = self.numbers.get(&number).copied();
+            if let Some(order) = order
+                && let Some(entry) = self.entries.get(&order)
+                && entry.job.is_abandoned()
+            {
+                // Nobody needs to know what has become of it.
+                self.remove(order);
+                continue;
+            }
             let entry = order.and_then(|order| self.entries.get(&order));
             // What became of it in its own term has to be known first.
             if let Some(entry) = entry.filter(|entry| entry.sent == Some((term, number))) {
@@ -179,7 +187,7 @@ impl Waiting {
                 .transaction
                 .asserted_locks()
                 .any(|lock| !(job.owns_lock)(lock));
-            if misses_lock || job.answer.is_over() {
+            if misses_lock || job.is_abandoned() {
                 let entry = self.remove(order);
                 ends.extend(entry.map(|entry| End::Again(entry.job)));
                 continue;

@@ -1,7 +1,7 @@
 //! What the writer is asked for, and who asks.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ovsdb::Uuid;
@@ -46,10 +46,19 @@ pub struct Job {
     pub passed_on_in: Option<u64>,
 }
 
+/// A job that is executed later than this is no use to a client that has gone.
+const USEFUL: Duration = Duration::from_secs(1);
+
 impl Job {
     /// The client that asks may not do everything.
     pub(crate) fn is_limited(&self) -> bool {
         self.read_only || self.role.is_some()
+    }
+
+    /// Nobody waits for it any more. What a client asks for just before it goes is executed all the same,
+    /// unless it has had to wait: its client may have asked elsewhere by then.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.answer.is_over() || self.answer.is_gone() && self.arrived.elapsed() > USEFUL
     }
 
     /// Executes it on a version of the database, which is not changed by that.
@@ -109,6 +118,11 @@ pub trait Answer: Send + Sync {
 
     /// Who asked was told of an unknown outcome, and looks anew: nothing more is executed for it.
     fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Who asked has gone.
+    fn is_gone(&self) -> bool {
         false
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ovsdb::Schema;
 use ovsdb::json::Document;
-use ovsdb_engine::Transaction;
+use ovsdb_engine::{Outcome, Transaction, Version};
 
 use super::*;
 use crate::database::{Answer, JobKey};
@@ -193,4 +193,40 @@ fn a_large_one_goes_alone_and_too_large_a_one_is_answered() {
         "{results}"
     );
     assert_eq!(ids(&mut waiting, 1), [5]);
+}
+
+#[test]
+fn an_answer_that_is_lost_is_found_in_the_log() {
+    let schema = job(1, 1).transaction.schema().clone();
+    let before = Version::empty(schema);
+    // What the leader does with them.
+    let execute = |job: &Job, number: u64, version: &Version| {
+        let document = Document::parse(job.text.clone()).expect("JSON");
+        let ids = again::row_ids(id(number));
+        let transaction = Transaction::parse(document.root(), version.schema(), ids);
+        match job.execute_as(&transaction, version, false) {
+            Outcome::Done { version, reply, .. } => (version, reply.finish()),
+            Outcome::Blocked { .. } => panic!("it waits"),
+        }
+    };
+    let (one, results) = execute(&job(1, 1), 1, &before);
+    let (two, _) = execute(&job(2, 2), 2, &one);
+    let mut waiting = waiting(&[1, 2]);
+    assert_eq!(ids(&mut waiting, 1), [1, 2]);
+    let around = |before: &Version, behind: &Version| {
+        Some(Around {
+            before: before.clone(),
+            behind: behind.clone(),
+        })
+    };
+    waiting.seen(id(1), around(&before, &one));
+    // Not what it does: this is known of no answer.
+    waiting.seen(id(2), around(&before, &two));
+    let mut ends = waiting.term_over(2);
+    assert_eq!(ends.len(), 2);
+    ends.sort_by_key(|end| matches!(end, End::Unknown(_)));
+    let [End::Done(_, found), End::Unknown(_)] = &ends[..] else {
+        panic!("{:?}", names(ends));
+    };
+    assert_eq!(found, &results);
 }
