@@ -99,8 +99,12 @@ pub(crate) fn check(before: &Version, after: &Version, changes: &Changes) {
         let schema = after.schema().table(table.table);
         for row in table.rows.iter().filter_map(|row| row.new.as_ref()) {
             for (id, column) in schema.all_columns() {
-                let mut printed = b"[".to_vec();
                 let value = row.get(id);
+                // New columns get this in a conversion, even if their type forbids it.
+                if *value == column.column_type.default_datum() {
+                    continue;
+                }
+                let mut printed = b"[".to_vec();
                 value.write_json(&mut printed, &column.column_type, Reals::Exact);
                 printed.push(b']');
                 let document = Document::parse(printed).expect("values are JSON");
