@@ -21,8 +21,6 @@ pub struct TlsSources {
     pub certificate: Option<String>,
     /// The file of the authorities that are trusted.
     pub authorities: Option<String>,
-    /// Where that file is not there, it is made of what the first server that is called shows.
-    pub bootstrap: bool,
     /// Authorities' certificates that are shown together with the own one.
     pub peer_authorities: Option<PathBuf>,
     /// The versions of TLS.
@@ -115,6 +113,10 @@ impl TlsSources {
             key: self.folder.join(key),
             certificate: self.folder.join(certificate),
             authorities: self.folder.join(authorities),
+            shown: self
+                .peer_authorities
+                .as_ref()
+                .map(|path| self.folder.join(path)),
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let choice = Choice::parse(

@@ -28,6 +28,9 @@ pub struct Files {
     pub certificate: PathBuf,
     /// The authorities whose certificates are taken from peers, PEM.
     pub authorities: PathBuf,
+    /// Certificates of authorities that are shown to peers behind the own one, PEM: a peer that has none yet
+    /// can take them from there.
+    pub shown: Option<PathBuf>,
 }
 
 /// What a file is for.
@@ -166,7 +169,12 @@ impl KeySet {
         if let Some(Err(error)) = outdated.min_by_key(Result::is_err) {
             return Err(error);
         }
-        let chain = chain.into_iter().map(|certificate| certificate.der);
+        let shown = match &files.shown {
+            Some(path) => certificates(path, Role::Authorities)?,
+            None => Vec::new(),
+        };
+        let chain = chain.into_iter().chain(shown);
+        let chain = chain.map(|certificate| certificate.der);
         let hints = authorities
             .iter()
             .map(|authority| DistinguishedName::from(authority.subject_der.clone()));

@@ -35,6 +35,7 @@ fn make(folder: &Path, years: (i32, i32)) -> Files {
         key: folder.join("key"),
         certificate: folder.join("cert"),
         authorities: folder.join("cacert"),
+        shown: None,
     };
     // ovs-pki's files have text before the certificate.
     let certificate = format!("Certificate:\n    Data: \u{fc}\n{certificate}");
@@ -146,6 +147,7 @@ async fn strangers_are_told() {
     // It trusts us, and has a certificate of somebody else.
     let mixed = Tls::load(Files {
         authorities: folder.path().join("ours/cacert"),
+        shown: None,
         ..make(&folder.path().join("mixed"), (2020, 4000))
     })
     .expect("keys");

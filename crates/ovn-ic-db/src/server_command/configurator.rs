@@ -94,7 +94,9 @@ impl Configurator {
     pub async fn wait_for_relays(&self) {
         let served = self.served.lock().await;
         let relays = served.databases.values();
-        let relays: Vec<_> = relays.filter_map(|entry| entry.opened.relay.as_ref()).collect();
+        let relays: Vec<_> = relays
+            .filter_map(|entry| entry.opened.relay.as_ref())
+            .collect();
         let all = async {
             loop {
                 let news = self.opener.subject.service.news().notified();

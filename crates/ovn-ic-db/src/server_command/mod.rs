@@ -23,6 +23,7 @@ use ovsdb_server::remote::Remote;
 use ovsdb_server::remotes::TcpEntrance;
 use ovsdb_server::replication::ActiveBackup;
 use ovsdb_server::upstream::Remotes;
+use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
 use crate::configuration::{Configuration, Sync, argument};
@@ -226,14 +227,13 @@ async fn serve(
         working_folder: paths.working_folder.clone(),
         run_folder: paths.run_folder.clone(),
         keys,
-        // It is more of a tool then.
-        quiet: options.run.is_some(),
+        unsaid: Mutex::new(Some(Vec::new())),
     };
     let place = match (&paths.config_file, options.part) {
         (Some(path), _) => Place::File(path.clone()),
         (None, Part::Worker { saves: true, .. }) => {
             let input = rustix::io::dup(rustix::stdio::stdin())?;
-            Place::Saved(parking_lot::Mutex::new(input.into()))
+            Place::Saved(Mutex::new(input.into()))
         }
         (None, _) => Place::Nowhere,
     };
@@ -243,7 +243,7 @@ async fn serve(
     }
     configurator.wait_for_relays().await;
     // Nobody else sets it.
-    let _ = asked.set(configurator);
+    let _ = asked.set(Arc::clone(&configurator));
     station.accept();
     if let Part::Worker { detached, saves } = options.part {
         if saves {
@@ -257,7 +257,9 @@ async fn serve(
         background::ready(detached, options.stay, saves).context("the terminal cannot be left")?;
     }
     let Some(command) = &options.run else {
+        // With `--run` it is more of a tool, and says nothing.
         tracing::info!("{VERSION}");
+        configurator.opener().speak();
         return std::future::pending().await;
     };
     let mut child = tokio::process::Command::new("/bin/sh")

@@ -12,6 +12,7 @@ use ovsdb_server::relay::Relay;
 use ovsdb_server::replication::{ActiveBackup, Role, Source};
 use ovsdb_server::standalone::{File, Leniency};
 use ovsdb_server::upstream::{Remotes, Settings};
+use parking_lot::Mutex;
 
 use super::clustered;
 use crate::configuration::{DatabaseConfig, ServiceModel, Upstream};
@@ -44,8 +45,8 @@ pub struct Opener {
     pub run_folder: PathBuf,
     /// What other servers are called with.
     pub keys: Keys,
-    /// Nothing is said of what is as it should be.
-    pub quiet: bool,
+    /// What is to be said once the server is ready; nothing waits any more then.
+    pub unsaid: Mutex<Option<Vec<String>>>,
 }
 
 impl Opener {
@@ -74,6 +75,20 @@ impl Opener {
             relay: Some(relay),
             identity: None,
         })
+    }
+
+    fn say(&self, line: String) {
+        match &mut *self.unsaid.lock() {
+            Some(unsaid) => unsaid.push(line),
+            None => tracing::info!("{line}"),
+        }
+    }
+
+    /// Says what has waited for the server to be ready: scripts take what comes before for a complaint.
+    pub fn speak(&self) {
+        for line in self.unsaid.lock().take().into_iter().flatten() {
+            tracing::info!("{line}");
+        }
     }
 
     /// How another server is reached.
@@ -157,10 +172,8 @@ impl Opener {
         }
         let added = self.subject.add_alone(file, self.sync);
         added.map_err(|error| format!("ovsdb error: {error:#}"))?;
-        if !self.quiet {
-            let (path, version) = (path.display(), &schema.version);
-            tracing::info!("{name}: {path}, schema {version}, {rows} rows");
-        }
+        let (path, version) = (path.display(), &schema.version);
+        self.say(format!("{name}: {path}, schema {version}, {rows} rows"));
         self.set_standby(&name, config)?;
         Ok(name)
     }

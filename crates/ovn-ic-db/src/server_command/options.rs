@@ -273,13 +273,9 @@ impl Options {
             }
             Kind::Key => self.tls.key = Some(text()?),
             Kind::Certificate => self.tls.certificate = Some(text()?),
-            Kind::Authorities => {
+            // A file that is not there yet is waited for.
+            Kind::Authorities | Kind::BootstrapAuthorities => {
                 self.tls.authorities = Some(text()?);
-                self.tls.bootstrap = false;
-            }
-            Kind::BootstrapAuthorities => {
-                self.tls.authorities = Some(text()?);
-                self.tls.bootstrap = true;
             }
             Kind::PeerAuthorities => self.tls.peer_authorities = path(),
             Kind::Protocols => self.tls.protocols = Some(text()?),
@@ -381,7 +377,6 @@ mod tests {
             Some("db:D,SSL,certificate")
         );
         assert_eq!(options.tls.authorities.as_deref(), Some("ca.pem"));
-        assert!(options.tls.bootstrap);
         assert_eq!(options.tls.protocols.as_deref(), Some("TLSv1.3"));
         assert_eq!(options.databases, Some(Vec::new()));
         assert!(options.part.is_detached());

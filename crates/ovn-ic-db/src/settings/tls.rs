@@ -89,6 +89,7 @@ pub fn files(flags: &KeyFlags, environment: Environment<'_>) -> Files {
         key,
         certificate,
         authorities,
+        shown: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `ovn-ic-db ovsdb-server` on the files of clusters' members, with the real server as the others.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};

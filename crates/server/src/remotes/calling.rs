@@ -115,7 +115,7 @@ pub(super) async fn keep(
             Err(error) => {
                 let failure = error.to_string();
                 if complaint.as_ref() != Some(&failure) {
-                    tracing::warn!(
+                    tracing::info!(
                         parent: &service.span,
                         "{}: connection attempt failed ({failure})",
                         origin.name()

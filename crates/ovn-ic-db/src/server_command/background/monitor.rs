@@ -91,7 +91,11 @@ fn words(status: ExitStatus) -> String {
         Some((_, name)) => (*name).to_owned(),
         None => format!("signal {signal}"),
     };
-    let core = if status.core_dumped() { ", core dumped" } else { "" };
+    let core = if status.core_dumped() {
+        ", core dumped"
+    } else {
+        ""
+    };
     format!("killed ({name}){core}")
 }
 
