@@ -137,8 +137,8 @@ impl Relay {
         }
     }
 
-    /// Stops following, and passes nothing on any more. Who waits for an answer has to look for another
-    /// server. The database stays readable until it is [removed](Service::remove).
+    /// Stops following, and passes nothing on any more. Who waits for an answer hears that it is canceled,
+    /// or has to look for another server. The database stays readable until it is [removed](Service::remove).
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
