@@ -4,6 +4,7 @@ use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ovsdb_cluster::wire::stream;
 use ovsdb_log::{Disk, SyncPolicy, Torn};
@@ -18,6 +19,9 @@ use super::clustered;
 use crate::configuration::{DatabaseConfig, ServiceModel, Upstream};
 use crate::control_commands::Subject;
 use crate::databases::Kept;
+
+/// How long a relay's first contents are waited for: who is told that the server is ready expects them.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// A database in use.
 pub struct Opened {
@@ -56,12 +60,12 @@ impl Opener {
     /// In the reference's words.
     pub async fn open(&self, given: &str, config: &DatabaseConfig) -> Result<Opened, String> {
         match config.model {
-            Some(ServiceModel::Relay) => self.open_relay(given, config),
+            Some(ServiceModel::Relay) => self.open_relay(given, config).await,
             _ => self.open_file(given, config).await,
         }
     }
 
-    fn open_relay(&self, name: &str, config: &DatabaseConfig) -> Result<Opened, String> {
+    async fn open_relay(&self, name: &str, config: &DatabaseConfig) -> Result<Opened, String> {
         let Some(source) = &config.source else {
             return Err(format!("ovsdb error: {name}: a relay needs a source"));
         };
@@ -69,6 +73,7 @@ impl Opener {
         let settings = self.settings(source);
         let relay = Relay::start(&self.subject.service, name, settings)
             .ok_or_else(|| format!("ovsdb error: {name}: duplicate database name"))?;
+        relay.settle(SETTLE).await;
         Ok(Opened {
             model: ServiceModel::Relay,
             name: name.to_owned(),

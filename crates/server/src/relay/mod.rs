@@ -12,6 +12,7 @@ mod replica;
 mod shown;
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -37,6 +38,8 @@ pub struct Relay {
     /// There is something to pass on, or settings have changed.
     wake: Arc<Notify>,
     touch: watch::Sender<Touch>,
+    /// There are contents, or there will be none for a while.
+    settled: watch::Sender<bool>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -70,7 +73,7 @@ impl Relay {
         if !service.announce(name) {
             return None;
         }
-        let cluster = settings.remotes.cluster();
+        let remotes = settings.remotes.clone();
         let relay = Arc::new(Relay {
             service: service.clone(),
             name: name.to_owned(),
@@ -79,6 +82,7 @@ impl Relay {
             passing: Mutex::default(),
             wake: Arc::default(),
             touch: watch::Sender::new(Touch::Never),
+            settled: watch::Sender::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -89,7 +93,7 @@ impl Relay {
             relay.stop.clone(),
         ));
         let replica = Replica::new(Arc::downgrade(&relay), service, name);
-        let mut conversation = Conversation::new(name, cluster, false, replica);
+        let mut conversation = Conversation::new(name, &remotes, false, replica);
         let settings = relay.settings.subscribe();
         let (wake, stop) = (relay.wake.clone(), relay.stop.clone());
         relay.tasks.spawn(async move {
@@ -106,6 +110,14 @@ impl Relay {
     /// The database, once it has contents.
     pub fn database(&self) -> Option<Arc<Database>> {
         self.database.get()?.upgrade()
+    }
+
+    /// Waits until there are contents, or until it is known that the source does not answer now; but not
+    /// longer than so. Who starts a server that others expect to be ready waits for this.
+    pub async fn settle(&self, longest: Duration) {
+        let mut settled = self.settled.subscribe();
+        let settling = settled.wait_for(|settled| *settled);
+        let _ = tokio::time::timeout(longest, settling).await;
     }
 
     /// Takes other settings into use. The present connection is kept if its remote is still among them.
@@ -125,8 +137,8 @@ impl Relay {
         }
     }
 
-    /// Stops following, and passes nothing on any more. Who waits for an answer has to look for another
-    /// server. The database stays readable until it is [removed](Service::remove).
+    /// Stops following, and passes nothing on any more. Who waits for an answer hears that it is canceled,
+    /// or has to look for another server. The database stays readable until it is [removed](Service::remove).
     pub async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();

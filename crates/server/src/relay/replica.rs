@@ -129,6 +129,7 @@ impl Sink for Replica {
             }
         }
         relay.touch.send_replace(Touch::Now);
+        relay.settled.send_replace(true);
         if let Some(database) = relay.database() {
             // What nobody could say anything about is passed on now.
             database.follow();
@@ -173,6 +174,12 @@ impl Sink for Replica {
 
     fn paused(&mut self) {
         self.paused = true;
+    }
+
+    fn missed(&mut self) {
+        if let Some(relay) = self.relay.upgrade() {
+            relay.settled.send_replace(true);
+        }
     }
 
     fn lost(&mut self) {

@@ -7,7 +7,6 @@
 //! be the other side of it.
 
 mod active_backup;
-pub mod commands;
 mod excluded;
 mod fitting;
 mod follow;

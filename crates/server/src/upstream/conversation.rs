@@ -15,7 +15,7 @@ use ovsdb_engine::updates::Form;
 
 use super::requests::{number, one_string};
 use super::server_rows::{self, ServerRows};
-use super::{Leave, Outgoing, Requests, Talk};
+use super::{Leave, Outgoing, Remotes, Requests, Talk};
 
 /// Who follows.
 pub(crate) trait Sink: Send {
@@ -37,6 +37,9 @@ pub(crate) trait Sink: Send {
 
     /// The connection is lost, and with it the answers to what was sent.
     fn lost(&mut self);
+
+    /// An attempt has come to nothing, or has to wait for the other server.
+    fn missed(&mut self);
 }
 
 /// What following begins with.
@@ -88,6 +91,8 @@ impl Method {
 enum State {
     ServerSchema,
     ServerRows,
+    /// That the server becomes of use.
+    Use,
     /// The contents are to be asked for by this method then.
     Schema(Method),
     Contents(Method),
@@ -100,6 +105,8 @@ pub(crate) struct Conversation<S> {
     /// The cluster that it must be of.
     cluster: Option<Uuid>,
     leader_only: bool,
+    /// There is no other server that could be asked instead.
+    alone: bool,
     sink: S,
     requests: Requests,
     state: State,
@@ -117,16 +124,18 @@ pub(crate) struct Conversation<S> {
 }
 
 impl<S: Sink> Conversation<S> {
+    /// What is said with one of these remotes; with the leader alone, or any member of a cluster.
     pub(crate) fn new(
         database: &str,
-        cluster: Option<Uuid>,
+        remotes: &Remotes,
         leader_only: bool,
         sink: S,
     ) -> Conversation<S> {
         Conversation {
             database: database.to_owned(),
-            cluster,
+            cluster: remotes.cluster(),
             leader_only,
+            alone: remotes.all().len() == 1,
             sink,
             requests: Requests::default(),
             state: State::ServerSchema,
@@ -193,15 +202,22 @@ impl<S: Sink> Conversation<S> {
         match (self.state, answer) {
             (State::ServerSchema, Ok(schema)) => {
                 let rows = ServerRows::new(schema).map_err(later)?;
+                // First: who is not aware is sent away when a database comes.
+                self.requests.send(out, "set_db_change_aware", b"[true]");
                 self.ask_rows(out, rows);
             }
             (State::ServerRows, Ok(contents)) => {
                 if let Some(rows) = &mut self.rows {
                     rows.begin(contents).map_err(later)?;
                 }
-                self.judge()?;
-                self.requests.send(out, "set_db_change_aware", b"[true]");
-                self.ask_schema(out, Method::MonitorCondSince);
+                match self.judge() {
+                    Ok(()) => self.ask_schema(out, Method::MonitorCondSince),
+                    Err(_) if self.alone => {
+                        self.state = State::Use;
+                        self.sink.missed();
+                    }
+                    Err(leave) => return Err(leave),
+                }
             }
             (State::ServerSchema | State::ServerRows, Err(_)) => {
                 self.rows = None;
@@ -217,7 +233,7 @@ impl<S: Sink> Conversation<S> {
                 _ => return Err(refused("monitor", error)),
             },
             (State::Schema(_), Err(error)) => return Err(refused("get_schema", error)),
-            (State::Following(_), _) => {}
+            (State::Use | State::Following(_), _) => {}
         }
         Ok(())
     }
@@ -265,7 +281,7 @@ impl<S: Sink> Conversation<S> {
         Ok(())
     }
 
-    fn update(&mut self, method: &str, params: Json<'_>) -> Result<(), Leave> {
+    fn update(&mut self, method: &str, params: Json<'_>, out: &mut Outgoing) -> Result<(), Leave> {
         let (updates, id) = match method {
             "update3" => (params.element(2), params.element(1).and_then(parse_id)),
             _ => (params.element(1), Some(Uuid::nil())),
@@ -286,8 +302,11 @@ impl<S: Sink> Conversation<S> {
             && let Some(rows) = &mut self.rows
         {
             rows.follow(updates).map_err(later)?;
-            // A schema that has changed is told by the other monitor, too.
-            self.judge()?;
+            match (self.state, self.judge()) {
+                (State::Use, Ok(())) => self.ask_schema(out, Method::MonitorCondSince),
+                (State::Use, Err(_)) => {}
+                (_, judged) => judged?,
+            }
         }
         Ok(())
     }
@@ -337,7 +356,7 @@ impl<S: Sink> Talk for Conversation<S> {
                 }
             }
             Message::Notification { method, params } => match &**method {
-                "update" | "update2" | "update3" => self.update(method, *params),
+                "update" | "update2" | "update3" => self.update(method, *params, out),
                 "monitor_canceled" => {
                     if let Some(monitor) = params.element(0) {
                         self.canceled(monitor, out);
@@ -361,8 +380,13 @@ impl<S: Sink> Talk for Conversation<S> {
         if std::mem::take(&mut self.followed) {
             self.sink.lost();
         }
+        self.sink.missed();
         self.state = State::ServerSchema;
         self.pending = None;
+    }
+
+    fn missed(&mut self) {
+        self.sink.missed();
     }
 }
 

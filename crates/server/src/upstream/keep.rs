@@ -58,6 +58,7 @@ pub(crate) async fn keep<T: Talk>(
         };
         let wait = match attempt {
             Err(error) => {
+                talk.missed();
                 let wait = reconnect.failed();
                 if !quiet {
                     tracing::info!("{name}: connection attempt failed ({error})");

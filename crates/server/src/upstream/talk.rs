@@ -36,4 +36,7 @@ pub(crate) trait Talk: Send {
 
     /// The connection is gone.
     fn end(&mut self);
+
+    /// There is none: nobody has answered.
+    fn missed(&mut self) {}
 }

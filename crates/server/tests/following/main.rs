@@ -10,6 +10,7 @@ mod ours;
 mod reference;
 mod schema_change;
 mod standby;
+mod taken_away;
 
 /// A database with an index and references.
 const SCHEMA: &str = r#"{"name":"D","version":"1.0.0","tables":{

@@ -58,6 +58,8 @@ impl Sink for Notes {
     fn lost(&mut self) {
         self.heard.push("lost".to_owned());
     }
+
+    fn missed(&mut self) {}
 }
 
 /// A conversation, and the socket on whose other side it is heard.
@@ -70,11 +72,16 @@ struct Play {
 
 impl Play {
     fn start() -> Play {
+        Play::with("tcp:1.2.3.4:1,tcp:1.2.3.4:2")
+    }
+
+    fn with(remotes: &str) -> Play {
+        let remotes = Remotes::parse(remotes, std::path::Path::new("/"));
         let (ours, theirs) = tokio::net::UnixStream::pair().expect("sockets");
         let theirs = theirs.into_std().expect("socket");
         theirs.set_nonblocking(true).expect("socket");
         let mut play = Play {
-            conversation: Conversation::new(NAME, None, false, Notes::default()),
+            conversation: Conversation::new(NAME, &remotes, false, Notes::default()),
             ours: crate::stream::Stream::Unix(ours),
             theirs,
             out: Outgoing::default(),
@@ -144,8 +151,8 @@ async fn contents_and_changes_come_and_requests_go() {
     assert_eq!(play.said(), [r#""get_schema","params":["_Server"]"#]);
     play.follow(false, 3, "{}");
     let said = play.said();
-    assert!(said[0].starts_with(r#""monitor_cond","params":["_Server",["monid","_Server"]"#));
-    assert_eq!(said[1], r#""set_db_change_aware","params":[true]"#);
+    assert_eq!(said[0], r#""set_db_change_aware","params":[true]"#);
+    assert!(said[1].starts_with(r#""monitor_cond","params":["_Server",["monid","_Server"]"#));
     let nil = "00000000-0000-0000-0000-000000000000";
     assert_eq!(said[2], r#""get_schema","params":["D"]"#);
     let contents =
@@ -252,4 +259,21 @@ async fn after_what_does_not_fit_all_is_asked_for() {
     assert_eq!(play.conversation.last, None);
     let short = r#"{"id":null,"method":"update3","params":[["monid","D"]]}"#;
     assert!(matches!(play.hear(short), Err(Leave::Later(_))));
+}
+
+#[tokio::test]
+async fn the_only_server_is_waited_for() {
+    let mut play = Play::with("tcp:1.2.3.4:1");
+    play.answer(SERVER).expect("schema");
+    play.answer(&Play::row("relay", false)).expect("waits");
+    play.said();
+    let update = |change: &str| {
+        format!(
+            r#"{{"id":null,"method":"update2","params":[["monid","_Server"],{{"Database":{{"{ID}":{{"modify":{{{change}}}}}}}}}]}}"#
+        )
+    };
+    play.hear(&update(r#""index":8"#)).expect("waits");
+    assert!(play.said().is_empty());
+    play.hear(&update(r#""connected":true"#)).expect("goes on");
+    assert_eq!(play.said(), [r#""get_schema","params":["D"]"#]);
 }
