@@ -90,8 +90,6 @@ fn commands_say_what_the_replaced_server_says() -> Result<()> {
         ("vlog/enable-rate-limit", &[]),
         ("vlog/disable-rate-limit", &["jsonrpc", "ANY"]),
         ("vlog/disable-rate-limit", &["nothing"]),
-        ("vlog/message", &["hello"]),
-        ("vlog/message", &[]),
         ("vlog/close", &[]),
         ("vlog/reopen", &[]),
         ("vlog/list", &["a"]),
