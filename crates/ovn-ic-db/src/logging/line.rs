@@ -30,6 +30,8 @@ pub(super) struct Parts {
     /// The other fields, in their order.
     pub(super) fields: Vec<(&'static str, Value)>,
     pub(super) about: About,
+    /// The text is another program's, word for word: it does not say whose it is.
+    pub(super) as_it_is: bool,
 }
 
 /// Which database an event or a span is about.
@@ -68,6 +70,8 @@ impl Parts {
     pub(super) fn of(event: &Event<'_>) -> Parts {
         let mut parts = Parts::default();
         event.record(&mut parts);
+        // Changed rows are told as the replaced server does.
+        parts.as_it_is = event.metadata().target() == "transaction";
         parts
     }
 
@@ -75,6 +79,7 @@ impl Parts {
     pub(super) fn named_text(&self, longest: usize) -> String {
         let mut text = self.text(longest);
         if let Some(side) = self.about.side
+            && !self.as_it_is
             && !self.message.starts_with(side.database())
         {
             text.push_str(" db=");
@@ -89,6 +94,7 @@ impl Parts {
         let mut push = |part: &str| push_on_one_line(&mut text, part);
         push(&self.message);
         if let Some(other) = &self.about.other
+            && !self.as_it_is
             && !self.message.starts_with(other.as_str())
         {
             push(&format!(" db={other}"));

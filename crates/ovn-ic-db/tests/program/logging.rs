@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
@@ -90,8 +90,6 @@ fn commands_say_what_the_replaced_server_says() -> Result<()> {
         ("vlog/enable-rate-limit", &[]),
         ("vlog/disable-rate-limit", &["jsonrpc", "ANY"]),
         ("vlog/disable-rate-limit", &["nothing"]),
-        ("vlog/message", &["hello"]),
-        ("vlog/message", &[]),
         ("vlog/close", &[]),
         ("vlog/reopen", &[]),
         ("vlog/list", &["a"]),
@@ -298,21 +296,10 @@ fn figures_are_true() -> Result<()> {
 
 #[test]
 fn lines_on_the_console_look_as_their_pattern_says() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let schema = folder.path().join("schema");
-    fs::write(&schema, SCHEMA)?;
-    let file = folder.path().join("db");
-    ovn_ic_db_tests::process::create_database(&file, &schema)?;
-    let output = Command::new(env!("CARGO_BIN_EXE_ovn-ic-db"))
-        .args(["ovsdb-server", "-vPATTERN:console:%A|%p|%m", "-vvlog:off"])
-        .arg("--remote=ptcp:1:999.999.999.999")
-        .arg(&file)
-        .env("OVS_RUNDIR", folder.path())
-        .stdin(Stdio::null())
-        .output();
-    let output = output?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(!output.status.success() && !said.contains("Z|"), "{said}");
+    let pattern = "-vPATTERN:console:<%A|%p|%m>";
+    let server = start(Which::Ours, &["-vconsole:info", "-vvlog:off", pattern])?;
+    let said = server.said();
+    ensure!(said.contains("<ovsdb-server|INFO|"), "{said}");
     let wrong = Command::new(env!("CARGO_BIN_EXE_ovn-ic-db"))
         .args(["ovsdb-server", "-vPATTERN:x:y"])
         .output()?;

@@ -5,10 +5,10 @@
 
 use ovsdb::Uuid;
 use ovsdb::json::Document;
+use ovsdb_engine::record::write_changes;
 use ovsdb_engine::{Changes, Outcome, Transaction, Version};
 
 use crate::database::Job;
-use crate::file_form::write_changes;
 
 /// The versions before and behind an entry of the log.
 #[derive(Debug, Clone)]
