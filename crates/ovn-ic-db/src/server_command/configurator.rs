@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ovsdb_server::replication::Role;
 use parking_lot::Mutex;
@@ -15,9 +14,6 @@ use super::opening::{Opened, Opener};
 use crate::configuration::{
     self, Configuration, DatabaseConfig, LONGEST, ServiceModel, Sync, Upstream, argument,
 };
-
-/// How long the start may wait for the sources of relays.
-const RELAYS: Duration = Duration::from_secs(1);
 
 /// Where the configuration is.
 pub enum Place {
@@ -87,29 +83,6 @@ impl Configurator {
             Err(()) => return false,
         };
         self.apply(configuration).await
-    }
-
-    /// Waits until every relay has contents, but for a moment at most: clients that come at once would be
-    /// told that there is nothing yet.
-    pub async fn wait_for_relays(&self) {
-        let served = self.served.lock().await;
-        let relays = served.databases.values();
-        let relays: Vec<_> = relays
-            .filter_map(|entry| entry.opened.relay.as_ref())
-            .collect();
-        let all = async {
-            loop {
-                let news = self.opener.subject.service.news().notified();
-                tokio::pin!(news);
-                news.as_mut().enable();
-                if relays.iter().all(|relay| relay.status().has_contents) {
-                    return;
-                }
-                news.await;
-            }
-        };
-        // A source that is not there is waited for behind the scenes.
-        let _ = tokio::time::timeout(RELAYS, all).await;
     }
 
     /// Reads the configuration's file again (`ovsdb-server/reload`).

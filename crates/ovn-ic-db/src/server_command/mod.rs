@@ -241,7 +241,6 @@ async fn serve(
     if !configurator.configure(configuration(options, paths)).await {
         bail!("server configuration failed");
     }
-    configurator.wait_for_relays().await;
     // Nobody else sets it.
     let _ = asked.set(Arc::clone(&configurator));
     station.accept();
