@@ -145,6 +145,9 @@ fn own(seeds: &mut Seeds) {
             requests,
         );
     }
+    for configuration in CONFIGURATIONS {
+        seeds.add("config_files", None, configuration);
+    }
     seeds.add("schemas", None, SCHEMA);
     seeds.add(
         "schemas",
@@ -179,6 +182,14 @@ fn own(seeds: &mut Seeds) {
         seeds.add("control_requests", None, text);
     }
 }
+
+const CONFIGURATIONS: [&str; 5] = [
+    r#"{"remotes":{"punix:a":null,"pssl:6640:[::]":{"inactivity-probe":0,"max-backoff":2000,"dscp":7,"read-only":true,"role":"r"},"db:D,T,c":{}}}"#,
+    r#"{"databases":{"a.db":null,"b.db":{"service-model":"standalone"},"c.db":{"service-model":"clustered"}}}"#,
+    r#"{"databases":{"R":{"service-model":"relay","source":{"tcp:[::1]:1,unix:b":{"inactivity-probe":-1}}}}}"#,
+    r#"{"databases":{"d":{"service-model":"active-backup","backup":true,"exclude-tables":["T","U"],"source":{"unix:x":null}}}}"#,
+    r#"{"sync_from":"unix:x","sync_exclude":"T,U","is_backup":true,"remotes":{"ptcp:1":{"x":1}},"databases":{"d":{"service-model":"active-backup","backup":false}}}"#,
+];
 
 const RECORDS: &str = r#"{"_date":1,"_comment":"c","_is_diff":true,"A":{"00000000-0000-4000-8000-00000000000a":{"s":"one","i":1,"few":["set",[1,2]]}}}
 {"_date":2,"_is_diff":true,"A":{"00000000-0000-4000-8000-00000000000a":{"few":["set",[2,3]]},"00000000-0000-4000-8000-00000000000b":{"s":"two"}}}

@@ -6,6 +6,7 @@ mod contents;
 mod files;
 
 pub mod clustered_files;
+pub mod config_files;
 pub mod control_requests;
 pub mod frames;
 pub mod monitors;
@@ -19,8 +20,9 @@ pub mod transactions;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All fuzzers.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("clustered_files", clustered_files::run),
+    ("config_files", config_files::run),
     ("control_requests", control_requests::run),
     ("frames", frames::run),
     ("monitors", monitors::run),

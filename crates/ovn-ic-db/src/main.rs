@@ -11,7 +11,6 @@ mod cluster_member;
 mod cluster_schema;
 mod command_line;
 mod compact_command;
-mod configuration;
 mod control_commands;
 mod databases;
 mod figures_commands;

@@ -7,6 +7,7 @@
 
 pub mod cluster_control;
 pub mod clustered;
+pub mod configuration;
 pub mod control;
 pub mod counters;
 pub mod coverage;

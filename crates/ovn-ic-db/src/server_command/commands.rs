@@ -143,7 +143,7 @@ fn register_standbys(commands: &mut Commands, asked: &Asked) {
             let configurator = configurator(&of)?;
             configurator.check_commands()?;
             let interval = interval(first(&args))?;
-            let set = |source: &mut crate::configuration::Upstream| {
+            let set = |source: &mut ovsdb_server::configuration::Upstream| {
                 source.options.probe_interval = interval;
             };
             configurator.set_relay_sources(set).await;

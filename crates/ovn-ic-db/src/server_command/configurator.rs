@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::opening::{Opened, Opener};
-use crate::configuration::{
+use ovsdb_server::configuration::{
     self, Configuration, DatabaseConfig, LONGEST, ServiceModel, Sync, Upstream, argument,
 };
 

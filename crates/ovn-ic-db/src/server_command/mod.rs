@@ -26,7 +26,7 @@ use ovsdb_server::upstream::Remotes;
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
-use crate::configuration::{Configuration, Sync, argument};
+use ovsdb_server::configuration::{Configuration, Sync, argument};
 use crate::logging::Logging;
 use crate::process;
 use crate::settings::Settings;

@@ -16,7 +16,7 @@ use ovsdb_server::upstream::{Remotes, Settings};
 use parking_lot::Mutex;
 
 use super::clustered;
-use crate::configuration::{DatabaseConfig, ServiceModel, Upstream};
+use ovsdb_server::configuration::{DatabaseConfig, ServiceModel, Upstream};
 use crate::control_commands::Subject;
 use crate::databases::Kept;
 

@@ -6,8 +6,8 @@ mod json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ovsdb_server::origin::SessionOptions;
-use ovsdb_server::remotes::Wanted;
+use crate::origin::SessionOptions;
+use crate::remotes::Wanted;
 
 pub use json::{LONGEST, parse, write};
 

@@ -5,8 +5,8 @@ use std::fmt::Display;
 
 use ovsdb::json::{Document, Json, Kind, SyntaxError, write};
 use ovsdb::members::{Kinds, Members};
-use ovsdb_server::origin::SessionOptions;
-use ovsdb_server::remotes::Wanted;
+use crate::origin::SessionOptions;
+use crate::remotes::Wanted;
 
 use super::{Configuration, DatabaseConfig, ServiceModel, Sync, Upstream};
 
