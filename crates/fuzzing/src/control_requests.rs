@@ -7,7 +7,7 @@ use ovsdb::json::{Document, Kind};
 use ovsdb_cluster::wire::Address;
 use ovsdb_server::cluster_control::{self, Members};
 use ovsdb_server::control::{Answer, Commands};
-use ovsdb_server::log_control::{self, Destination, Level, LogControl, ModuleLevels};
+use ovsdb_server::log_control::{self, Destination, Facility, Level, LogControl, ModuleLevels};
 use ovsdb_server::remote::Remote;
 use tokio::runtime::{Builder, Runtime};
 
@@ -68,12 +68,17 @@ fn read_remotes(remotes: &[String]) -> Answer {
 struct NoLog;
 
 impl LogControl for NoLog {
+    fn modules(&self) -> &'static [&'static str] {
+        &["all"]
+    }
+
     fn levels(&self) -> Vec<ModuleLevels> {
         vec![ModuleLevels {
             module: "all".to_owned(),
             console: Level::Off,
             syslog: Level::Error,
             file: Level::Info,
+            limited: true,
         }]
     }
 
@@ -82,6 +87,14 @@ impl LogControl for NoLog {
     fn pattern(&self, _: Destination) -> (String, String) {
         ("%m".to_owned(), String::new())
     }
+
+    fn set_pattern(&self, _: Option<Destination>, _: &str) {}
+
+    fn set_facility(&self, _: Facility) {}
+
+    fn limit_rate(&self, _: Option<&str>, _: bool) {}
+
+    fn say(&self, _: &str) {}
 
     fn reopen(&self) -> Option<io::Result<()>> {
         None
