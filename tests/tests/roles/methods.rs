@@ -44,7 +44,6 @@ fn requests() -> Vec<(&'static str, Value)> {
         transact(json!([{"op": "insert", "table": "A", "row": {"x": 1}}])),
         transact(json!([{"op": "insert", "table": "X", "row": {}}])),
         transact(json!([{"op": "update", "table": "A", "where": [], "row": {"n": 1}}])),
-        transact(json!([{"op": "mutate", "table": "A", "where": [], "mutations": []}])),
         transact(
             json!([{"op": "mutate", "table": "A", "where": [], "mutations": [["n", "+=", 1]]}]),
         ),
@@ -74,7 +73,12 @@ fn answers(program: Program, limits: &Limits) -> Result<Vec<Value>> {
     let server = Limited::start(program, SCHEMA, &people, [limits.clone()])?;
     let mut client = server.plain(limits)?;
     let mut answers = Vec::new();
+    // Debian's reference converts for who may only read; newer ones do not.
+    let converts = |method, params: &Value| method == "convert" && params[0] == "T";
     for (method, params) in requests() {
+        if limits.role.is_empty() && converts(method, &params) {
+            continue;
+        }
         let id = client.request(method, params.clone())?;
         let mut answer = client.reply(&id)?;
         if let Some(members) = answer.as_object_mut()
