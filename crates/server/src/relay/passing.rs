@@ -15,7 +15,7 @@ const HIGH_WATER: usize = 256 << 10;
 
 /// What is asked of the other server.
 pub(super) enum Asked {
-    Transaction(Job),
+    Transaction(Box<Job>),
     /// A conversion to the schema of this text.
     Conversion(Vec<u8>, Done),
 }
@@ -43,7 +43,7 @@ impl Passing {
             job.answer.blocked(None);
         }
         *self.of_sessions.entry(job.key.session).or_default() += 1;
-        self.unsent.push_back(Asked::Transaction(job));
+        self.unsent.push_back(Asked::Transaction(Box::new(job)));
         None
     }
 
@@ -148,7 +148,7 @@ impl Passing {
         let mut all = self.take_sent();
         all.extend(std::mem::take(&mut self.unsent));
         let job = |asked| match asked {
-            Asked::Transaction(job) => Some(job),
+            Asked::Transaction(job) => Some(*job),
             // Dropped, its session ends with the server.
             Asked::Conversion(..) => None,
         };

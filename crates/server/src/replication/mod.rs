@@ -2,7 +2,7 @@
 //! own file (ovsdb(7), "Active-Backup Database Service Model").
 //!
 //! A [`Replication`] is one database as a backup: clients only read it. [`ActiveBackup`] has all
-//! databases of a server that may be active or backup, and the commands that make them so. [`follow`]
+//! databases of a server that may be active or backup, and the commands that make them so. `follow`
 //! is what is said with the active server, in the reference's order of questions, so that either can
 //! be the other side of it.
 

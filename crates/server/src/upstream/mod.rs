@@ -1,9 +1,9 @@
 //! Being a client of another OVSDB server: one connection at a time with one of its remotes, kept up
 //! for ever.
 //!
-//! What is said over it is a [`Talk`], a state machine without I/O: [`conversation`] for who follows
-//! a whole database and has transactions executed there, and replication's own. [`keep`] finds a
-//! remote, waits between attempts ([`reconnect`]), and [`link`] moves the bytes.
+//! What is said over it is a `Talk`, a state machine without I/O: `conversation` for who follows
+//! a whole database and has transactions executed there, and replication's own. `keep` finds a
+//! remote, waits between attempts (`reconnect`), and `link` moves the bytes.
 
 pub(crate) mod conversation;
 mod dial;
