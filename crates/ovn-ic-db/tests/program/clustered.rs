@@ -316,12 +316,13 @@ fn a_standalone_database_a_member_and_a_server_that_waits() -> Result<()> {
     ensure!(rows == expected, "{rows}");
     // Its address is taken as long as it lives, its name in this process, too.
     fs::copy(servers.path("1.db"), servers.path("copy.db"))?;
-    for (files, words) in [(["copy.db"].as_slice(), "in use by a live server")] {
-        let mut other = servers.command(true, 2, files)?;
-        let refused = other.stderr(Stdio::piped()).output()?;
-        let said = String::from_utf8_lossy(&refused.stderr);
-        ensure!(!refused.status.success() && said.contains(words), "{said}");
-    }
+    let mut other = servers.command(true, 2, &["copy.db"])?;
+    let refused = other.stderr(Stdio::piped()).output()?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(
+        !refused.status.success() && said.contains("in use by a live server"),
+        "{said}"
+    );
     servers.stop(1)?;
     ensure!(!servers.path("1.raft").exists() && !servers.path("w.raft").exists());
     Ok(())
