@@ -7,6 +7,8 @@
 //! Whoever brings another kind of server (a cluster) implements
 //! [`Interconnect`] and gives [`Fault`]s to be done in the middle.
 
+pub mod central;
+pub mod chassis;
 pub mod checks;
 pub mod ctl;
 pub mod daemon;

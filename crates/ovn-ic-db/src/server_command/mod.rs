@@ -61,7 +61,16 @@ fn fail(error: &str) -> ExitCode {
     process::fail_as("ovsdb-server", error, ExitCode::FAILURE)
 }
 
+/// Takes the name by which scripts look for the process (`pidof ovsdb-server`, or `/proc/PID/comm`
+/// as ovn-ctl does). By itself it would have that of the file, as every part is started again.
+fn take_process_name() {
+    if let Err(error) = std::fs::write("/proc/self/comm", "ovsdb-server") {
+        tracing::debug!("/proc/self/comm: {error}");
+    }
+}
+
 fn begin(options: &Options, arguments: &[OsString]) -> anyhow::Result<ExitCode> {
+    take_process_name();
     // A process in between has no other purpose, and arguments of its own are in the way of nobody.
     let arguments = without_part(arguments);
     let next = background::next_part(options);

@@ -1,0 +1,235 @@
+//! Debian's `ovn-ctl` with ours in place of `ovsdb-server`: what it says, and what comes of it.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ovn_ic_db_tests::process::{Program, executable, free_port, wait_for};
+use ovn_ic_db_tests::world::ctl::Ctl;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+const SCRIPT: &str = "/usr/share/ovn/scripts/ovn-ctl";
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A machine of its own for the script, as far as its variables make one. Dropping it kills the
+/// servers that the script started.
+struct Machine {
+    folder: TempDir,
+    path: OsString,
+}
+
+impl Machine {
+    /// One where `ovsdb-server` is this program.
+    fn new(program: Program) -> Result<Self> {
+        ensure!(
+            Path::new(SCRIPT).is_file(),
+            "{SCRIPT} is missing: apt-get install ovn-common"
+        );
+        let folder = tempfile::Builder::new().prefix("ovn-ctl-").tempdir()?;
+        let programs = folder.path().join("bin");
+        fs::create_dir(&programs)?;
+        let executable = fs::canonicalize(executable(program)?)?;
+        symlink(executable, programs.join("ovsdb-server"))?;
+        // The script adds the usual folders behind.
+        let mut path = programs.into_os_string();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        Ok(Self { folder, path })
+    }
+
+    fn place(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs the script; what it says on both outputs, with what differs each time left out.
+    fn say(&self, arguments: &[&str]) -> Result<String> {
+        // A file, as the servers keep what they inherit open.
+        let output = self.place("said");
+        let file = File::create(&output)?;
+        let mut command = Command::new(SCRIPT);
+        for (name, place) in [
+            ("RUNDIR", "run"),
+            ("LOGDIR", "log"),
+            ("DBDIR", "db"),
+            ("SYSCONFDIR", "etc"),
+        ] {
+            command.env(format!("OVN_{name}"), self.place(place));
+            command.env(format!("OVS_{name}"), self.place(place));
+        }
+        let status = command
+            .args(arguments)
+            .env("PATH", &self.path)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .status()?;
+        let said = fs::read_to_string(&output)?;
+        let said = said.replace(&self.folder.path().display().to_string(), "FOLDER");
+        let lines = said.lines().map(|line| match line.split_once(" (") {
+            // `Exiting` or `Killing`, as the version's number is; then the process' id.
+            Some((doing, _)) if doing.starts_with("Exiting ") || doing.starts_with("Killing ") => {
+                format!("Stopping {}", doing.split_at(8).1)
+            }
+            _ => match line.split_once("Z|") {
+                Some((_, message)) => message.to_owned(),
+                None => line.to_owned(),
+            },
+        });
+        let said = lines.collect::<Vec<_>>().join("\n");
+        Ok(format!("{} {arguments:?}\n{said}\n", status))
+    }
+
+    fn pid(&self, stem: &str) -> Result<i32> {
+        let text = fs::read_to_string(self.place("run").join(format!("{stem}.pid")))?;
+        text.trim().parse().context("a process id")
+    }
+
+    fn ctl(&self, program: &str, stem: &str) -> Result<Ctl> {
+        let socket = self.place("run").join(format!("{stem}.sock"));
+        Ctl::new(program, "ovn-common", &format!("unix:{}", socket.display()))
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        for stem in ["ovn_ic_nb_db", "ovn_ic_sb_db"] {
+            // A process whose file is there is one that the script started here, unless a test
+            // has failed in an odd moment.
+            if let Ok(pid) = self.pid(stem)
+                && is_ours(pid, self.folder.path())
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                // Its monitor ends with it, as nobody starts again what was asked to end.
+                let _ = kill_process(pid, Signal::TERM);
+            }
+        }
+    }
+}
+
+fn command_line(pid: i32) -> String {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+fn is_ours(pid: i32, folder: &Path) -> bool {
+    command_line(pid).contains(&*folder.to_string_lossy())
+}
+
+/// Every process that has the folder in its command line.
+fn processes(folder: &Path) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        if let Some(pid) = name.to_str().and_then(|name| name.parse().ok())
+            && is_ours(pid, folder)
+        {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// What is done with the script and the tools, and what they say. Steps that OVN 23.03's script
+/// has wrong itself (it keeps the address of an interconnection's active server in no file) are left
+/// in, as its users see that, too.
+fn story(program: Program) -> Result<String> {
+    let machine = Machine::new(program)?;
+    let port = free_port()?;
+    let mut told = String::new();
+    told += &machine.say(&["status_ic_ovsdb"])?;
+    told += &machine.say(&["start_ic_ovsdb"])?;
+    told += &machine.say(&["status_ic_ovsdb"])?;
+    let before = machine.pid("ovn_ic_nb_db")?;
+    for stem in ["ovn_ic_nb_db", "ovn_ic_sb_db"] {
+        let name = fs::read_to_string(format!("/proc/{}/comm", machine.pid(stem)?))?;
+        told += &format!("{stem} is {name}");
+    }
+    told += &machine.say(&["start_ic_ovsdb"])?;
+    ensure!(
+        machine.pid("ovn_ic_nb_db")? == before,
+        "started a second time"
+    );
+
+    // A remote that is in the database.
+    let nbctl = machine.ctl("ovn-ic-nbctl", "ovn_ic_nb_db")?;
+    nbctl.run("ts-add ts1")?;
+    nbctl.run(&format!("set-connection ptcp:{port}:127.0.0.1"))?;
+    let tcp = Ctl::new(
+        "ovn-ic-nbctl",
+        "ovn-common",
+        &format!("tcp:127.0.0.1:{port}"),
+    )?;
+    wait_for("the remote of the database", DEADLINE, || {
+        Ok(tcp.ask(&["show"])?.output.contains("ts1").then_some(()))
+    })?;
+    told += &tcp.run("show")?;
+
+    // A server that has crashed is started again, with everything.
+    let pid = Pid::from_raw(before).context("a process id")?;
+    kill_process(pid, Signal::SEGV)?;
+    wait_for("another process", DEADLINE, || {
+        let pid = machine.pid("ovn_ic_nb_db").unwrap_or(before);
+        Ok((pid != before && nbctl.ask(&["show"])?.status == 0).then_some(()))
+    })?;
+    told += &nbctl.run("show")?;
+    told += &machine.say(&["restart_ic_nb_ovsdb"])?;
+    told += &nbctl.run("show")?;
+    told += &machine.say(&["promote_ic_nb"])?;
+    told += &machine.say(&["stop_ic_ovsdb"])?;
+    told += &machine.say(&["status_ic_ovsdb"])?;
+    told += &machine.say(&["stop_ic_ovsdb"])?;
+    wait_for("every process' end", DEADLINE, || {
+        Ok(processes(machine.folder.path())?.is_empty().then_some(()))
+    })?;
+    Ok(told)
+}
+
+#[test]
+fn it_starts_watches_and_stops_ours_as_the_reference() -> Result<()> {
+    let (expected, found) = (story(Program::Reference)?, story(Program::Ours)?);
+    for (expected, found) in expected.lines().zip(found.lines()) {
+        ensure!(expected == found, "reference: {expected}\nours: {found}");
+    }
+    ensure!(expected == found, "{expected}\n---\n{found}");
+    println!("{found}");
+    Ok(())
+}
+
+/// A backup gets what the active one has and takes no writes; promoted, it does.
+#[test]
+fn a_backup_is_promoted() -> Result<()> {
+    let (active, backup) = (Machine::new(Program::Ours)?, Machine::new(Program::Ours)?);
+    let port = free_port()?;
+    active.say(&[
+        "--db-ic-nb-create-insecure-remote=yes",
+        "--db-ic-nb-addr=127.0.0.1",
+        &format!("--db-ic-nb-port={port}"),
+        "start_ic_nb_ovsdb",
+    ])?;
+    let first = active.ctl("ovn-ic-nbctl", "ovn_ic_nb_db")?;
+    first.run("ts-add ts1")?;
+    // OVN 23.03's script hands on no address of its own for these databases, but more arguments.
+    let from = format!("--sync-from=tcp:127.0.0.1:{port}");
+    backup.say(&["start_ic_nb_ovsdb", "--", &from])?;
+    let second = backup.ctl("ovn-ic-nbctl", "ovn_ic_nb_db")?;
+    wait_for("the copy", DEADLINE, || {
+        Ok(second.ask(&["show"])?.output.contains("ts1").then_some(()))
+    })?;
+    let refused = second.ask(&["ts-add", "ts2"])?;
+    ensure!(
+        refused.status == 1 && refused.error.contains("read only mode"),
+        "{refused:?}"
+    );
+    active.say(&["stop_ic_nb_ovsdb"])?;
+    backup.say(&["promote_ic_nb"])?;
+    second.run("ts-add ts2")?;
+    ensure!(second.run("show")?.contains("ts1"), "what it had is gone");
+    let said = backup.say(&["stop_ic_nb_ovsdb"])?;
+    ensure!(said.contains("Stopping ovn_ic_nb_db"), "{said}");
+    Ok(())
+}
