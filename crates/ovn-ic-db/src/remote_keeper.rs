@@ -199,7 +199,7 @@ impl RemoteKeeper {
     }
 
     /// Keeps the rows' status columns true, until it is cancelled. As in the reference, those of
-    /// databases that other servers keep, too, are left alone.
+    /// databases that other servers keep, too, are left alone; so are those of a standby.
     pub async fn tell(self: Arc<Self>) {
         let mut rounds = tokio::time::interval(STATUS);
         rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -230,7 +230,7 @@ impl RemoteKeeper {
             let Some(database) = self.service.database(&name) else {
                 continue;
             };
-            if database.is_shared() {
+            if database.is_shared() || database.is_read_only() {
                 continue;
             }
             let version = database.committed().version.clone();

@@ -13,6 +13,9 @@ use crate::remote_keeper::RemoteKeeper;
 /// Who is asked; nobody until the server has begun.
 pub type Asked = Arc<OnceLock<Arc<Configurator>>>;
 
+/// What can be asked without a change.
+type Question = fn(&Configurator) -> String;
+
 /// A change of a remote by its name.
 type RemoteChange = fn(&RemoteKeeper, &str) -> Result<(), String>;
 
@@ -150,7 +153,7 @@ fn register_standbys(commands: &mut Commands, asked: &Asked) {
             Ok(String::new())
         }
     });
-    let questions: [(&str, fn(&Configurator) -> String); 3] = [
+    let questions: [(&str, Question); 3] = [
         ("ovsdb-server/get-active-ovsdb-server", |configurator| {
             let active = configurator.opener().standbys.active_server();
             active.unwrap_or_default()

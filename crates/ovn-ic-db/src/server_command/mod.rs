@@ -26,7 +26,6 @@ use ovsdb_server::upstream::Remotes;
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 
-use ovsdb_server::configuration::{Configuration, Sync, argument};
 use crate::logging::Logging;
 use crate::process;
 use crate::settings::Settings;
@@ -36,6 +35,7 @@ use commands::Asked;
 use configurator::{Configurator, Place};
 use opening::Opener;
 use options::{Options, Part, Request};
+use ovsdb_server::configuration::{Configuration, Sync, argument};
 use paths::Paths;
 
 /// What `--version` and the command `version` say.

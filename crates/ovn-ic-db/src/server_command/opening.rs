@@ -16,9 +16,9 @@ use ovsdb_server::upstream::{Remotes, Settings};
 use parking_lot::Mutex;
 
 use super::clustered;
-use ovsdb_server::configuration::{DatabaseConfig, ServiceModel, Upstream};
 use crate::control_commands::Subject;
 use crate::databases::Kept;
+use ovsdb_server::configuration::{DatabaseConfig, ServiceModel, Upstream};
 
 /// How long a relay's first contents are waited for: who is told that the server is ready expects them.
 const SETTLE: Duration = Duration::from_millis(500);

@@ -3,10 +3,10 @@
 
 use std::fmt::Display;
 
-use ovsdb::json::{Document, Json, Kind, SyntaxError, write};
-use ovsdb::members::{Kinds, Members};
 use crate::origin::SessionOptions;
 use crate::remotes::Wanted;
+use ovsdb::json::{Document, Json, Kind, SyntaxError, write};
+use ovsdb::members::{Kinds, Members};
 
 use super::{Configuration, DatabaseConfig, ServiceModel, Sync, Upstream};
 
