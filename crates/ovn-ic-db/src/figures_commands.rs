@@ -69,7 +69,7 @@ async fn memory(about: Measured) -> Answer {
 /// Nobody has said yet whether memory is to be given back.
 const UNTOLD: u8 = 2;
 
-/// What a compaction has used goes back to the system either way: the wish is only noted.
+/// The wish is only noted: what happens to memory behind a compaction is the allocator's business.
 fn set_trimming(trimming: &AtomicU8, word: &str) -> Answer {
     let (wanted, text) = match word {
         "on" => (1, "enabled"),

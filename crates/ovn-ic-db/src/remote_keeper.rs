@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ovsdb_server::origin::SessionOptions;
 use ovsdb_server::own_transaction;
-use ovsdb_server::remotes::{Column, Remotes, Wanted, differences};
+use ovsdb_server::remotes::{Column, Remotes, Source, Wanted, differences};
 use ovsdb_server::service::Service;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -27,6 +27,8 @@ pub struct RemoteKeeper {
     service: Arc<Service>,
     remotes: Arc<Remotes>,
     tls: TlsSources,
+    /// Databases that are not there yet will come, and nobody is told.
+    patient: bool,
     /// As they were named, `db:` ones among them.
     named: Mutex<Wanted>,
     /// Whoever looks, which may take a while, has this.
@@ -45,11 +47,18 @@ struct Looking {
 
 impl RemoteKeeper {
     /// A keeper of `remotes`, which are the service's. With `tls` empty, the keys are left alone.
-    pub fn new(service: Arc<Service>, remotes: Arc<Remotes>, tls: TlsSources) -> Arc<RemoteKeeper> {
+    /// `patient`: databases that are not there yet will come.
+    pub fn new(
+        service: Arc<Service>,
+        remotes: Arc<Remotes>,
+        tls: TlsSources,
+        patient: bool,
+    ) -> Arc<RemoteKeeper> {
         Arc::new(RemoteKeeper {
             service,
             remotes,
             tls,
+            patient,
             named: Mutex::default(),
             looking: Mutex::default(),
         })
@@ -114,7 +123,7 @@ impl RemoteKeeper {
                 continue;
             }
             let remotes = Column::parse(&name)
-                .and_then(|column| column.remotes(&self.service.source(column.database())));
+                .and_then(|column| column.remotes(&self.source(column.database())));
             match remotes {
                 // What was named outright is as it was named.
                 Ok(remotes) => remotes.into_iter().for_each(|(name, options)| {
@@ -137,11 +146,18 @@ impl RemoteKeeper {
         }
     }
 
+    fn source(&self, name: &str) -> Source {
+        match self.service.source(name) {
+            Source::Unknown if self.patient => Source::Coming,
+            source => source,
+        }
+    }
+
     fn look_for_keys(&self, looking: &mut Looking, errors: &mut Vec<String>) {
         if self.tls.is_empty() {
             return;
         }
-        let found = self.tls.resolve(&|name| self.service.source(name), errors);
+        let found = self.tls.resolve(&|name| self.source(name), errors);
         let same = looking.keys.as_ref().is_some_and(|(of, _)| *of == found);
         if same && looking.keys_failed.is_none() {
             return;

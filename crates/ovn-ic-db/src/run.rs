@@ -176,6 +176,8 @@ fn places(
             Some(_) => TlsSources::default(),
             None => TlsSources::of_database(side),
         },
+        // A member of a cluster may have to join first.
+        patient: true,
     })
 }
 

@@ -47,6 +47,8 @@ pub struct Places {
     pub tcp: TcpEntrance,
     /// Where the keys are said, unless they are there already.
     pub tls: TlsSources,
+    /// Databases that remotes are named in may come later.
+    pub patient: bool,
 }
 
 /// How a station serves.
@@ -91,7 +93,12 @@ impl Station {
             places.keys,
             places.tcp,
         );
-        let keeper = RemoteKeeper::new(Arc::clone(&service), Arc::new(remotes), places.tls);
+        let keeper = RemoteKeeper::new(
+            Arc::clone(&service),
+            Arc::new(remotes),
+            places.tls,
+            places.patient,
+        );
         let subject = Arc::new(Subject {
             service,
             databases: Arc::default(),

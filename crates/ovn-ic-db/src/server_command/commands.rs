@@ -30,8 +30,20 @@ fn first(args: &[String]) -> &str {
     args.first().map_or("", String::as_str)
 }
 
-/// Adds them.
-pub fn register(commands: &mut Commands, subject: &Arc<Subject>, asked: &Asked) {
+/// Adds them. `data_with_conversion`: the option that its command takes back was given.
+pub fn register(
+    commands: &mut Commands,
+    subject: &Arc<Subject>,
+    asked: &Asked,
+    data_with_conversion: bool,
+) {
+    if data_with_conversion {
+        // A cluster's conversions have the data with them either way: every version reads that.
+        let name = "ovsdb/file/no-data-conversion-enable";
+        commands.register(name, Some(""), 0, 0, |_| {
+            std::future::ready(Ok(String::new()))
+        });
+    }
     let of = asked.clone();
     commands.register("ovsdb-server/add-db", Some("DB"), 1, 1, move |args| {
         let of = of.clone();

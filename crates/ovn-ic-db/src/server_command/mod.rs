@@ -159,7 +159,7 @@ async fn run(options: &Options, paths: Paths, logging: Logging) -> anyhow::Resul
     let keys = Keys::none();
     let places = places(options, &paths, keys.clone())?;
     let mut station = Station::open(places, manner, |subject, commands| {
-        commands::register(commands, subject, &asked);
+        commands::register(commands, subject, &asked, options.data_with_conversion);
     })?;
     let outcome = tokio::select! {
         outcome = serve(options, &paths, keys, &asked, &mut station, &logging) => outcome,
@@ -191,6 +191,7 @@ fn places(options: &Options, paths: &Paths, keys: Keys) -> anyhow::Result<Places
         keys,
         tcp: TcpEntrance::Plain,
         tls,
+        patient: false,
     })
 }
 
