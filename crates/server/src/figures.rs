@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ovsdb::{BaseType, TableSchema};
+use ovsdb::{Atom, BaseType, TableSchema};
 use ovsdb_engine::{Row, Version};
 
 use crate::service::Service;
@@ -79,9 +79,8 @@ impl Contents {
             let weak = weak_columns(schema);
             for row in table.rows() {
                 contents.atoms += atoms(schema, row);
-                for (place, both) in &weak {
-                    contents.weak_references += row.columns()[*place].len() * both;
-                }
+                let weak = weak.iter().map(|weak| weak.count(row));
+                contents.weak_references += weak.sum::<usize>();
             }
         }
         contents
@@ -98,15 +97,36 @@ fn atoms(schema: &TableSchema, row: &Row) -> usize {
     numbers.sum()
 }
 
-/// The places of columns with weak references, and how many a value of them has.
-fn weak_columns(schema: &TableSchema) -> Vec<(usize, usize)> {
-    let is_weak = |base: &BaseType| usize::from(base.weak_reference().is_some());
+/// A column with weak references.
+struct WeakColumn {
+    place: usize,
+    keys: bool,
+    values: bool,
+}
+
+impl WeakColumn {
+    /// How many references a row has there to others: its own to itself do not count, as in the
+    /// reference.
+    fn count(&self, row: &Row) -> usize {
+        let to_others = |atom: &Atom| atom.as_uuid().is_some_and(|uuid| uuid != row.uuid());
+        let value = &row.columns()[self.place];
+        let atoms = value.atoms().iter().filter(|atom| to_others(atom)).count();
+        let pairs = value.pairs().iter().map(|(key, value)| {
+            usize::from(self.keys && to_others(key)) + usize::from(self.values && to_others(value))
+        });
+        atoms + pairs.sum::<usize>()
+    }
+}
+
+fn weak_columns(schema: &TableSchema) -> Vec<WeakColumn> {
+    let is_weak = |base: &BaseType| base.weak_reference().is_some();
     let columns = schema.columns.iter().enumerate();
-    let weak = columns.map(|(place, column)| {
-        let value = column.column_type.value.as_ref().map_or(0, is_weak);
-        (place, is_weak(&column.column_type.key) + value)
+    let weak = columns.map(|(place, column)| WeakColumn {
+        place,
+        keys: is_weak(&column.column_type.key),
+        values: column.column_type.value.as_ref().is_some_and(is_weak),
     });
-    weak.filter(|(_, number)| *number > 0).collect()
+    weak.filter(|weak| weak.keys || weak.values).collect()
 }
 
 #[cfg(test)]

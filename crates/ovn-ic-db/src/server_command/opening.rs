@@ -101,7 +101,7 @@ impl Opener {
         let mut settings = Settings::new(Remotes::parse(&source.remotes, &self.run_folder));
         settings.max_backoff = source.options.max_backoff;
         settings.probe = source.options.probe_interval;
-        settings.tls = self.keys.current();
+        settings.keys = self.keys.clone();
         settings
     }
 

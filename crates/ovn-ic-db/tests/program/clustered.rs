@@ -337,6 +337,8 @@ fn a_wait_for_a_server_to_be_connected_ends_when_it_is() -> Result<()> {
         json!(["_Server", {"op": "wait", "table": "Database", "where": [["name", "==", "Things"]],
             "columns": ["connected"], "until": "==", "rows": [{"connected": connected}]}])
     };
+    // Others are sent away when a database connects.
+    client.call("set_db_change_aware", json!([true]))?;
     client.call("transact", until(false))?;
     let waits = client.request("transact", until(true))?;
     servers.start(true, 1)?;

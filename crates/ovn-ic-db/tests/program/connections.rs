@@ -53,7 +53,7 @@ fn connections_that_are_set_are_there() -> Result<()> {
         let [key, certificate, ca] = &keys;
         let listed = tool(
             "ovsdb-client",
-            ["-T", "5", key, certificate, ca, "list-dbs", &remote],
+            ["--timeout=5", key, certificate, ca, "list-dbs", &remote],
         );
         Ok(listed.ok())
     })?;

@@ -179,16 +179,22 @@ impl Session {
         if let Some(role) = &self.role {
             return Err(role.conversion_error(&name));
         }
-        if self.is_read_only() || served.reserved {
+        let read_only = || {
             let details = format!("conversion is not allowed for read-only database {name}");
-            return Err(Error::new(Tag::NotAllowed, details));
+            Error::new(Tag::NotAllowed, details)
+        };
+        if self.is_read_only() {
+            return Err(read_only());
         }
         let (2, Some(schema)) = (request.params.len(), request.params.element(1)) else {
             return Err(Error::syntax(request.params, "array expected"));
         };
         let schema = Schema::parse(schema)?;
         if schema.name == name {
-            return Ok(schema);
+            return match served.reserved {
+                true => Err(read_only()),
+                false => Ok(schema),
+            };
         }
         let details = format!(
             "new schema name ({}) does not match database name ({name})",

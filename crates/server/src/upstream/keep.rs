@@ -53,7 +53,7 @@ pub(crate) async fn keep<T: Talk>(
             tracing::info!("{name}: connecting...");
         }
         let attempt = tokio::select! {
-            attempt = dial(&remote, present.tls.as_ref(), reconnect.patience()) => attempt,
+            attempt = dial(&remote, &present.keys, reconnect.patience()) => attempt,
             () = stop.cancelled() => return,
         };
         let wait = match attempt {

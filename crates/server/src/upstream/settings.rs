@@ -1,11 +1,9 @@
 //! What can be set of the connection with another server.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_tls::Tls;
-
 use super::Remotes;
+use crate::keys::Keys;
 
 /// The longest wait between attempts, unless it is said otherwise.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
@@ -24,7 +22,7 @@ pub struct Settings {
     /// The silence after which the other server is probed; `None` never. Unix sockets are not.
     pub probe: Option<Duration>,
     /// What connections with `ssl:` remotes are made with.
-    pub tls: Option<Arc<Tls>>,
+    pub keys: Keys,
     /// The most memory that an unfinished message may take, in bytes: its text and an index of its
     /// values.
     pub max_message: usize,
@@ -37,7 +35,7 @@ impl Settings {
             remotes,
             max_backoff: MAX_BACKOFF,
             probe: Some(PROBE),
-            tls: None,
+            keys: Keys::none(),
             max_message: MAX_MESSAGE,
         }
     }
