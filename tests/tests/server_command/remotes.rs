@@ -140,8 +140,10 @@ fn managed(program: Program) -> Result<Vec<(Value, Vec<String>)>> {
             _ => None,
         })
     })?;
-    let refused = Client::tcp((Ipv4Addr::LOCALHOST, port).into());
-    ensure!(refused.is_err(), "somebody still listens");
+    wait_for("the end of listening", PATIENCE, || {
+        let refused = Client::tcp((Ipv4Addr::LOCALHOST, port).into());
+        Ok(refused.is_err().then_some(()))
+    })?;
     Ok(seen)
 }
 

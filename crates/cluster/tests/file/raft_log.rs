@@ -132,14 +132,19 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        World {
+        let mut world = World {
             _folder: folder,
             path,
             runtime,
             log: LogStore::new(store.clone()),
             store,
             model,
+        };
+        // A new cluster begins in the term before its contents', and is led in that one or later.
+        while world.model.term < FIRST.leader_id {
+            world.take(&Step::Term);
         }
+        world
     }
 
     fn take(&mut self, step: &Step) {

@@ -210,7 +210,7 @@ impl Remotes {
     pub fn status(&self, name: &str) -> RemoteStatus {
         let state = self.state.lock();
         let Some(open) = state.open.get(name) else {
-            return RemoteStatus::default();
+            return RemoteStatus::of_no_session();
         };
         match &open.work {
             Work::Listening(listener) => {
@@ -219,7 +219,7 @@ impl Remotes {
                     connected: connections > 0,
                     connections,
                     port: listener.port(),
-                    ..RemoteStatus::default()
+                    ..RemoteStatus::of_no_session()
                 }
             }
             Work::Calling(progress) => progress.lock().status(&self.service),

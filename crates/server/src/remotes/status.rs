@@ -25,6 +25,15 @@ pub struct RemoteStatus {
 }
 
 impl RemoteStatus {
+    /// Where nobody is called, the reference has zeros for the times.
+    pub(super) fn of_no_session() -> RemoteStatus {
+        RemoteStatus {
+            since_connect: Some(0),
+            since_disconnect: Some(0),
+            ..RemoteStatus::default()
+        }
+    }
+
     /// The pairs of the column `status`, in the order of their keys.
     pub fn pairs(&self) -> Vec<(&'static str, String)> {
         let locks = |names: &[String]| (!names.is_empty()).then(|| names.join(" "));
