@@ -3,7 +3,6 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use ovsdb_cluster::address::Address;
 use ovsdb_cluster::wire::stream::connect::{Made, Patience, connect};
@@ -11,18 +10,16 @@ use ovsdb_cluster::wire::stream::connect::{Made, Patience, connect};
 use crate::keys::Keys;
 use crate::stream::{Connection, Stream};
 
-/// How long a connection may take to be made, and its handshake again as long.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Makes one connection. A relative path of `unix:` is in `folder`.
 ///
 /// # Errors
 /// The system's, or TLS's.
-pub async fn dial(address: &Address, folder: &Path, keys: &Keys) -> io::Result<Connection> {
-    let patience = Patience {
-        connect: PATIENCE,
-        handshake: PATIENCE,
-    };
+pub async fn dial(
+    address: &Address,
+    folder: &Path,
+    keys: &Keys,
+    patience: Patience,
+) -> io::Result<Connection> {
     let tls = keys.current();
     let made = connect(address, folder, tls.as_ref(), patience).await;
     let stream = match made.map_err(|failure| failure.error)? {

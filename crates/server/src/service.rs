@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering as AtomicOrdering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_cluster::wire::stream::LogLimit;
@@ -44,7 +44,6 @@ pub(crate) type Refresher = Arc<dyn Fn() + Send + Sync>;
 struct Member {
     mailbox: Arc<Mailbox>,
     origin: Arc<Origin>,
-    since: Instant,
 }
 
 /// A database that is offered to clients.
@@ -159,6 +158,7 @@ impl Service {
         self.announced.write().remove(&*schema.name);
         drop(databases);
         self.news.notify_waiters();
+        // Who has asked in vain and knows nothing of databases that come and go is to come back.
         self.raise(CONVERSION);
         let name = schema.name.clone();
         if let Err(error) = self.set_status(&name, status) {
@@ -176,12 +176,6 @@ impl Service {
 
     pub(crate) fn is_announced(&self, name: &str) -> bool {
         self.announced.read().contains(name)
-    }
-
-    /// An announced database has come: clients that know nothing of databases that come and go are to
-    /// come back.
-    pub(crate) fn contents_arrived(&self) {
-        self.raise(CONVERSION);
     }
 
     /// Takes a database away, and its row in `_Server`. Clients that know of databases that come and go
@@ -308,7 +302,6 @@ impl Service {
         let member = Member {
             mailbox: mailbox.clone(),
             origin: origin.clone(),
-            since: Instant::now(),
         };
         self.sessions.lock().insert(id, member);
         let origin = Arc::clone(origin);
@@ -424,12 +417,12 @@ impl Service {
         self.raise_at(origin, DISCONNECT);
     }
 
-    /// A remote's sessions, and when each has begun.
-    pub(crate) fn sessions_of(&self, origin: &Arc<Origin>) -> Vec<(SessionId, Instant)> {
+    /// How many sessions a remote has.
+    pub(crate) fn session_count_of(&self, origin: &Arc<Origin>) -> usize {
         let sessions = self.sessions.lock();
-        let of = sessions.iter();
-        let of = of.filter(|(_, member)| Arc::ptr_eq(&member.origin, origin));
-        of.map(|(id, member)| (*id, member.since)).collect()
+        let all = sessions.values();
+        all.filter(|member| Arc::ptr_eq(&member.origin, origin))
+            .count()
     }
 
     /// How many sessions there are.

@@ -68,8 +68,6 @@ impl Replica {
             })?;
         // It is only set here, and here only once.
         let _ = relay.database.set(Arc::downgrade(&database));
-        // Who has asked in vain and understands no change of schema comes back.
-        self.service.contents_arrived();
         Ok(database)
     }
 

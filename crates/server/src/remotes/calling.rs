@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ovsdb_cluster::address::Address;
+use ovsdb_cluster::wire::stream::connect::Patience;
 use parking_lot::Mutex;
 
 use super::status::RemoteStatus;
@@ -16,6 +17,12 @@ use crate::service::Service;
 
 /// The pause after a first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to be made, and its handshake again as long.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(10),
+    handshake: Duration::from_secs(10),
+};
 
 /// Where the connection is, in the reference's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +98,7 @@ pub(super) async fn keep(
     let mut complaint = None;
     loop {
         progress.lock().state = State::Connecting;
-        let made = dial(&call.address, &call.folder, &call.keys).await;
+        let made = dial(&call.address, &call.folder, &call.keys, PATIENCE).await;
         let most = origin.options().max_backoff;
         let failure = match made {
             Ok(connection) => {

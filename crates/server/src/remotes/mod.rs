@@ -214,7 +214,7 @@ impl Remotes {
         };
         match &open.work {
             Work::Listening(listener) => {
-                let connections = self.service.sessions_of(&open.origin).len();
+                let connections = self.service.session_count_of(&open.origin);
                 RemoteStatus {
                     connected: connections > 0,
                     connections,
