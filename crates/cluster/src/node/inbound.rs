@@ -87,12 +87,18 @@ impl Inner {
                 self.work_on(inner.on_remove_server(life_of, from, request.server_id));
             }
             Body::RemoveServerReply(reply) => self.on_remove_server_reply(life, &reply),
-            Body::ExecuteCommandRequest(request) => self.replica.command(from, request),
+            Body::ExecuteCommandRequest(request) => {
+                self.wire.note_asker(from);
+                self.replica.command(from, request);
+            }
             Body::ExecuteCommandReply(reply) => self.replica.command_reply(from, reply),
             Body::Own(own) if own.kind == NO_MEMBER => {
                 self.on_no_member(life, link, from, &own.data);
             }
-            Body::Own(own) => self.replica.received(from, own, held),
+            Body::Own(own) => {
+                self.wire.note_asker(from);
+                self.replica.received(from, own, held);
+            }
             Body::HelloRequest(_) => {}
         }
     }

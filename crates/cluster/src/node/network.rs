@@ -38,6 +38,8 @@ use crate::wire::stream::{Peers, SendError};
 const RETRY: Duration = Duration::from_millis(100);
 /// How long a peer may take for a snapshot: it may be large, and a broken connection ends the wait.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+/// A peer that has asked for something so lately may have clients that wait.
+const ASKED_LATELY: Duration = Duration::from_millis(100);
 /// A snapshot that has changed nothing is not sent again before this has passed.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -57,6 +59,8 @@ pub(super) struct Wire {
     counters: Arc<Counters>,
     /// In milliseconds.
     patience: AtomicU64,
+    /// When members have asked for something that they wait to see committed.
+    askers: parking_lot::Mutex<std::collections::BTreeMap<ServerId, Instant>>,
     /// Peers that are not of our kind and have sent a pre-vote.
     pre_voters: parking_lot::Mutex<std::collections::BTreeSet<ServerId>>,
 }
@@ -71,6 +75,7 @@ impl Wire {
             cut_off: AtomicBool::new(false),
             counters,
             patience: AtomicU64::new(DEFAULT_ELECTION_TIMER),
+            askers: parking_lot::Mutex::default(),
             pre_voters: parking_lot::Mutex::default(),
         }
     }
@@ -97,6 +102,14 @@ impl Wire {
         // Nobody else is asked.
         if self.peers.is_member(server) {
             self.pre_voters.lock().insert(server);
+        }
+    }
+
+    /// A server has asked for something that its clients wait for.
+    pub(super) fn note_asker(&self, server: ServerId) {
+        // Ids can be made up, and of each something is kept.
+        if self.peers.is_member(server) {
+            self.askers.lock().insert(server, Instant::now());
         }
     }
 
@@ -391,6 +404,12 @@ impl Network {
             began: Instant::now(),
             round_trips: self.round_trips(),
         })
+    }
+
+    /// Whether the peer has just asked for something, and waits to hear that it is committed.
+    pub(super) fn has_clients_that_wait(&self) -> bool {
+        let asked = self.wire.askers.lock().get(&self.target).copied();
+        asked.is_some_and(|at| at.elapsed() < ASKED_LATELY)
     }
 
     fn round_trips(&self) -> Option<Arc<Histogram>> {
