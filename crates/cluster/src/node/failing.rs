@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asking::Wire;
 use super::life::Life;
-use super::network::Wire;
 use super::{Inner, Node, chance};
 use crate::failure_test::{self, FailureTest};
 

@@ -9,7 +9,8 @@ use openraft::{Config, Raft, SnapshotPolicy};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::network::{Networks, Wire};
+use super::asking::Wire;
+use super::network::Networks;
 use super::snapshots::Installing;
 use crate::contents::Contents;
 use crate::entry::{ServerId, Servers};

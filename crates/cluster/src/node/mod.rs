@@ -5,6 +5,7 @@
 //! begins when the file can be opened again. Before the first snapshot has come a joining server
 //! has no life, only connections.
 
+mod asking;
 mod clock;
 mod compaction;
 mod contacts;
@@ -40,15 +41,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use self::asking::Wire;
 use self::clock::Clock;
 use self::compaction::Compaction;
 use self::contacts::Contacts;
 use self::life::Life;
 use self::members::Newcomer;
-use self::network::Wire;
 use self::place::Report;
 use crate::contents::Contents;
-use crate::entry::{ServerId, Servers, Term};
+use crate::entry::{Index, ServerId, Servers, Term};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{ClusterFile, Identity, Origin};
 use crate::raft::Command;
@@ -331,6 +332,11 @@ impl Node {
     /// Sends to another member. Does not wait.
     pub fn send(&self, to: ServerId, body: &Body) -> Result<(), SendError> {
         self.inner.wire.peers.send(to, body, None)
+    }
+
+    /// The leader of a term has said that all up to this index is committed.
+    pub fn note_committed(&self, leader: ServerId, term: Term, index: Index) {
+        self.inner.on_committed(leader, term, index);
     }
 
     /// True if it is a member, as far as this one knows.

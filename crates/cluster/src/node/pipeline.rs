@@ -24,7 +24,7 @@ type Response = Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>>;
 
 /// So many requests may be on their way.
 const MOST: usize = 16;
-/// How long news of what is committed waits for entries, unless the peer's clients wait for it.
+/// How long news of what is committed waits for entries. A peer whose clients wait for it has it with their answers.
 const HOLD: Duration = Duration::from_millis(1);
 
 /// Where requests go.
@@ -53,10 +53,7 @@ impl Sends for Network {
     }
 
     fn patience(&self) -> Duration {
-        match self.has_clients_that_wait() {
-            true => Duration::ZERO,
-            false => HOLD,
-        }
+        HOLD
     }
 }
 

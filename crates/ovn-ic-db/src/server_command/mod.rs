@@ -7,6 +7,7 @@ mod configurator;
 mod known;
 mod opening;
 mod options;
+mod part;
 mod paths;
 
 use std::ffi::OsString;
@@ -34,8 +35,9 @@ use crate::stop::{Signals, Stop};
 use commands::Asked;
 use configurator::{Configurator, Place};
 use opening::Opener;
-use options::{Options, Part, Request};
+use options::{Options, Request};
 use ovsdb_server::configuration::{Configuration, Sync, argument};
+use part::Part;
 use paths::Paths;
 
 /// What `--version` and the command `version` say.

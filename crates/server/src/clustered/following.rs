@@ -35,6 +35,10 @@ impl Clustered {
             return self.remark(|| format!("server {from} sends answers that are none"));
         };
         let refuses = answers.all.is_empty();
+        let newest = answers.all.iter().map(|answer| answer.index).max();
+        if let (Some(newest), Some(node)) = (newest, self.node.get()) {
+            node.note_committed(from, answers.term, newest);
+        }
         let ends = {
             let mut waiting = self.waiting.lock();
             if refuses {
@@ -73,7 +77,7 @@ impl Clustered {
             self.end_all(ends);
             return self.waiting.lock().has_unsent();
         }
-        if self.flight.lock().is_open_before(term) {
+        if self.flight.lock().is_open_before(term) || self.old_leader.is_busy() {
             // Earlier ones may come back; it is gone on with when that is known.
             return false;
         }

@@ -19,7 +19,7 @@ use super::Clustered;
 use super::again::row_ids;
 use super::passing::{ANSWERS, Answer, Answers, PassedOn, Transactions, Verdict};
 use crate::counters::{TransactionEnd, error_of};
-use crate::database::{Database, Job, JobKey, Ordered};
+use crate::database::{Database, Executed, Job, JobKey, Ordered};
 use crate::locks::SessionId;
 use crate::session::{LARGE_REQUEST, MANY_ROWS};
 
@@ -233,7 +233,12 @@ impl Clustered {
             }
         });
         tokio::task::spawn_blocking(move || {
-            database.order(prereq, result, &data, move |ordered| {
+            let executed = Executed {
+                prerequisite: prereq,
+                id: result,
+                data,
+            };
+            database.order(executed, move |ordered| {
                 over.notify_one();
                 drop(permit);
                 let index = replies.applied.load(AtomicOrdering::Acquire);

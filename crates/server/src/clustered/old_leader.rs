@@ -6,6 +6,7 @@
 //! this one never will be.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ovsdb::Uuid;
@@ -16,8 +17,11 @@ use ovsdb_engine::Outcome;
 use parking_lot::Mutex;
 
 use super::Clustered;
-use crate::database::Job;
+use crate::database::{Executed, Job};
 use crate::file_form::write_changes;
+
+/// How soon it is looked again whether one was executed that is just being executed.
+const EXECUTING: Duration = Duration::from_millis(1);
 
 struct Attempt {
     job: Job,
@@ -131,22 +135,43 @@ impl OldLeader {
     }
 
     pub(super) fn give_back(&self, clustered: &Clustered) {
-        let queue = std::mem::take(&mut self.0.lock().queue);
-        if let Some(database) = clustered.database.get()
-            && !queue.is_empty()
-        {
-            queue.into_values().for_each(|job| database.take_back(job));
-            database.resume_work();
+        let Some(database) = clustered.database.get() else {
+            return;
+        };
+        let mut state = self.0.lock();
+        if state.queue.is_empty() {
+            return;
         }
+        let queue = std::mem::take(&mut state.queue);
+        queue.into_values().for_each(|job| database.take_back(job));
+        drop(state);
+        database.resume_work();
+        // What was asked for later has waited.
+        clustered.to_send.notify_one();
     }
 
-    /// This server leads: the present one can only get into its own log.
-    pub(super) fn order_here(&self, clustered: &Clustered) {
-        let request = self.0.lock().attempt.as_ref().map(Attempt::request);
-        if let (Some(request), Some(database)) = (request, clustered.database.get()) {
-            // What becomes of it shows the log.
-            database.order(request.prereq, request.result, &request.data, |_| {});
+    /// This server is about to lead: what waits goes back, and the present one, which can only get into
+    /// its own log, is to be the first there.
+    pub(super) fn hand_over(&self, clustered: &Clustered, newest: Uuid) -> Option<Executed> {
+        while self.0.lock().working {
+            // Somebody is just executing one.
+            std::thread::sleep(EXECUTING);
         }
+        self.decide(newest);
+        self.give_back(clustered);
+        let state = self.0.lock();
+        let attempt = state.attempt.as_ref()?;
+        Some(Executed {
+            prerequisite: attempt.prerequisite,
+            id: attempt.id,
+            data: attempt.data.clone(),
+        })
+    }
+
+    /// Whether there is something that what is asked for later must not overtake.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.0.lock();
+        state.attempt.is_some() || state.working || !state.queue.is_empty()
     }
 
     fn retry(&self, clustered: &Clustered) {
@@ -177,27 +202,28 @@ impl OldLeader {
 
     /// The log has this transaction next.
     pub(super) fn applied(&self, clustered: &Clustered, id: Uuid) {
-        self.decide(id);
+        if self.decide(id) {
+            // What was asked for later has waited.
+            clustered.to_send.notify_one();
+        }
         self.work(clustered);
     }
 
-    /// Ends the present one if the log has another transaction than the one it builds on.
-    fn decide(&self, newest: Uuid) {
-        let attempt = {
-            let mut state = self.0.lock();
-            match &state.attempt {
-                Some(attempt) if attempt.prerequisite != newest => state.attempt.take(),
-                _ => return,
-            }
+    /// Ends the present one if the log has another transaction than the one it builds on. True if so.
+    fn decide(&self, newest: Uuid) -> bool {
+        let mut state = self.0.lock();
+        let over = |attempt: &mut Attempt| attempt.prerequisite != newest;
+        let Some(attempt) = state.attempt.take_if(over) else {
+            return false;
         };
-        if let Some(attempt) = attempt {
-            if attempt.id == newest {
-                attempt.job.answer.done(attempt.results);
-            } else {
-                let job = attempt.job;
-                self.0.lock().queue.insert(job.order, job);
-            }
+        if attempt.id == newest {
+            drop(state);
+            attempt.job.answer.done(attempt.results);
+        } else {
+            let job = attempt.job;
+            state.queue.insert(job.order, job);
         }
+        true
     }
 
     /// Nothing is sent any more: nobody will know here what becomes of these.

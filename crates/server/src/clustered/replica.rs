@@ -17,7 +17,7 @@ use super::conversion::{CONVERT, CONVERTED};
 use super::passing::{ANSWERS, TRANSACTIONS};
 use super::waiting::End;
 use super::{Clustered, SHOW};
-use crate::database::Database;
+use crate::database::{Database, Executed};
 use crate::ordering::Loss;
 use crate::server_database::{Model, Status};
 
@@ -298,8 +298,8 @@ impl Clustered {
         if self.route.lock().replace(route) != Some(route) {
             match route {
                 Route::Lead(term) => {
-                    self.gather(database);
-                    database.lead(term);
+                    let first = self.gather(database);
+                    database.lead(term, first);
                 }
                 Route::Follow => database.follow(),
                 Route::StandBy => database.stand_by(),
@@ -308,10 +308,8 @@ impl Clustered {
             // Jobs may have come back.
             database.resume_work();
         }
-        if let Some(term) = leading
-            && self.led.swap(term, AtomicOrdering::AcqRel) != term
-        {
-            self.old_leader.order_here(self);
+        if let Some(term) = leading {
+            self.led.store(term, AtomicOrdering::Release);
         }
         if leading.is_some() || !ours {
             let ends = self.waiting.lock().take_unsent();
@@ -324,8 +322,8 @@ impl Clustered {
     }
 
     /// Gets everything back that was to go elsewhere, before anything that came later is executed
-    /// here.
-    fn gather(&self, database: &Database) {
+    /// here. The one that is executed already is the first.
+    fn gather(&self, database: &Database) -> Option<Executed> {
         // From here on nothing is passed on.
         database.stand_by();
         while !self.flight.lock().all_told() {
@@ -334,7 +332,8 @@ impl Clustered {
         }
         let ends = self.waiting.lock().take_unsent();
         self.end_all(ends);
-        self.old_leader.give_back(self);
+        let newest = database.committed().version.id();
+        self.old_leader.hand_over(self, newest)
     }
 
     /// A member of our own kind.

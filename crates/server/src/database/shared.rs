@@ -6,6 +6,7 @@ use bytes::Bytes;
 use ovsdb::{Error, Schema, Uuid};
 use ovsdb_cluster::contents::{self, Applied};
 use ovsdb_engine::{Changes, Commit, Outcome, Version};
+use parking_lot::MutexGuard;
 
 use super::{Attempt, Database, Job, Route, Writer};
 use crate::ordering::{Done, Loss, Lost, Proposal};
@@ -16,9 +17,21 @@ impl Database {
         self.ordering.is_shared()
     }
 
-    /// This server orders transactions from now on, in this term, behind all that is committed.
-    pub fn lead(&self, term: u64) {
-        self.take_route(Route::Here, term);
+    /// This server orders transactions from now on, in this term, behind all that is committed: first
+    /// what is executed already, then what has waited.
+    pub fn lead(&self, term: u64, first: Option<Executed>) {
+        let mut writer = self.writer.lock();
+        if !self.enter(&mut writer, Route::Here, term) {
+            return;
+        }
+        if let Some(first) = first {
+            // What becomes of it shows the log.
+            self.order_next(writer, first, |_| {});
+            writer = self.writer.lock();
+        }
+        self.try_blocked(&mut writer);
+        drop(writer);
+        self.work();
     }
 
     /// Another server does, and takes what is passed on to it.
@@ -39,16 +52,23 @@ impl Database {
 
     fn take_route(&self, route: Route, term: u64) {
         let mut writer = self.writer.lock();
+        if self.enter(&mut writer, route, term) {
+            self.try_blocked(&mut writer);
+            drop(writer);
+            self.work();
+        }
+    }
+
+    /// Goes on behind what is committed; false if it is all over.
+    fn enter(&self, writer: &mut Writer, route: Route, term: u64) -> bool {
         if writer.route == Route::Over {
-            return;
+            return false;
         }
         writer.head = self.committed().version.clone();
         writer.era += 1;
         writer.route = route;
         writer.term = term;
-        self.try_blocked(&mut writer);
-        drop(writer);
-        self.work();
+        true
     }
 
     /// What this server has proposed as a leader is committed after it has ceased to be one.
@@ -142,17 +162,22 @@ impl Database {
         true
     }
 
-    /// Orders a transaction that another server has executed on the version `prerequisite`, and
-    /// which it has given an id. `done` hears of it; where it does not fit, at once with the
-    /// newest version's id.
-    pub fn order(
+    /// Orders a transaction that another server has executed. `done` hears of it.
+    pub fn order(&self, executed: Executed, done: impl FnOnce(Ordered) + Send + 'static) {
+        self.order_next(self.writer.lock(), executed, done);
+    }
+
+    fn order_next(
         &self,
-        prerequisite: Uuid,
-        id: Uuid,
-        data: &Bytes,
+        mut writer: MutexGuard<'_, Writer>,
+        executed: Executed,
         done: impl FnOnce(Ordered) + Send + 'static,
     ) {
-        let mut writer = self.writer.lock();
+        let Executed {
+            prerequisite,
+            id,
+            data,
+        } = executed;
         let leads = writer.route == Route::Here && !self.ordering.is_over(writer.term);
         if !leads || writer.converting {
             drop(writer);
@@ -164,7 +189,7 @@ impl Database {
             self.work();
             return done(Ordered::Mismatch);
         }
-        let (version, changes) = match contents::apply(Some(&writer.head), data, id) {
+        let (version, changes) = match contents::apply(Some(&writer.head), &data, id) {
             Ok(Applied::Changed(version, changes)) => (version, changes),
             Ok(Applied::Replaced(version)) => {
                 let version = version.with_sequence(writer.head.sequence() + 1);
@@ -275,6 +300,17 @@ impl Database {
     pub fn resume_work(&self) {
         self.work();
     }
+}
+
+/// A transaction that was executed where it could not be ordered.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// The version that it was executed on: it counts behind that one or not at all.
+    pub prerequisite: Uuid,
+    /// Its own.
+    pub id: Uuid,
+    /// What it changes, as it is in the log.
+    pub data: Bytes,
 }
 
 /// What became of a transaction that another server has executed.

@@ -20,7 +20,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use anyhow::Context;
 
 use super::known::PART;
-use super::options::{Options, Part};
+use super::options::Options;
+use super::part::Part;
 
 /// What a process writes to its standard output when it serves.
 const READY: &[u8] = b"ready\n";

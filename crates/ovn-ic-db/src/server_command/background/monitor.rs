@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rustix::process::Signal;
 
-use super::super::options::Part;
+use super::super::part::Part;
 use super::{Beginning, ready, start};
 
 /// A process that crashes again is not started sooner than this after the last time.
