@@ -13,7 +13,7 @@ use ovsdb_cluster::node::{self, Connections};
 use ovsdb_cluster::wire::extension::{OWN_MESSAGES, PRE_VOTE};
 use ovsdb_cluster::wire::{Announcement, stream};
 use ovsdb_server::clustered::Clustered;
-use ovsdb_tls::Tls;
+use ovsdb_tls::{Keys, Tls};
 use tracing::Instrument;
 
 use crate::cluster_schema::SchemaKeeper;
@@ -115,7 +115,7 @@ impl ClusterMember {
     /// Bounds, times and keys of connections with members.
     fn wire(&self) -> stream::Settings {
         stream::Settings {
-            tls: self.tls.clone(),
+            keys: self.tls.clone().map(Keys::from).unwrap_or_default(),
             ..stream::Settings::default()
         }
     }

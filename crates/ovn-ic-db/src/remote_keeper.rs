@@ -39,8 +39,10 @@ pub struct RemoteKeeper {
 struct Looking {
     /// What was last said of what cannot be looked up.
     complaint: Vec<String>,
-    /// What the keys were last made of, and the task that looks after their files.
-    keys: Option<(Resolved, Option<JoinHandle<()>>)>,
+    /// What the keys were last looked for in.
+    keys: Option<Resolved>,
+    /// The task that looks after the files of those in use.
+    watching: Option<JoinHandle<()>>,
     /// The keys cannot be loaded: they are tried again.
     keys_failed: Option<String>,
 }
@@ -158,27 +160,29 @@ impl RemoteKeeper {
             return;
         }
         let found = self.tls.resolve(&|name| self.source(name), errors);
-        let same = looking.keys.as_ref().is_some_and(|(of, _)| *of == found);
+        let same = looking.keys.as_ref() == Some(&found);
         if same && looking.keys_failed.is_none() {
             return;
         }
-        let watching = match self.tls.load(&found) {
-            Ok(tls) => {
+        match self.tls.load(&found) {
+            Ok(Some(tls)) => {
                 looking.keys_failed = None;
-                self.remotes.keys().set(tls.clone());
-                tls.map(|tls| tokio::spawn(tls.watch()))
+                self.remotes.keys().set(Some(Arc::clone(&tls)));
+                let watching = tokio::spawn(tls.watch());
+                if let Some(before) = looking.watching.replace(watching) {
+                    before.abort();
+                }
             }
+            // What is named no more stays in use, as in the reference.
+            Ok(None) => looking.keys_failed = None,
             Err(error) => {
                 if looking.keys_failed.as_ref() != Some(&error) {
                     tracing::error!("TLS: {error}");
                 }
                 looking.keys_failed = Some(error);
-                None
             }
-        };
-        if let Some((_, Some(before))) = looking.keys.replace((found, watching)) {
-            before.abort();
         }
+        looking.keys = Some(found);
     }
 
     fn is_to_try_again(&self) -> bool {

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use ovsdb_server::entrance::Entrance;
-use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::origin::SessionOptions;
 use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remote::Remote;
 use ovsdb_server::remotes::TcpEntrance;
 use ovsdb_server::standalone::File;
-use ovsdb_tls::Tls;
+use ovsdb_tls::{Keys, Tls};
 use tokio::task::JoinSet;
 
 use crate::cluster_member::ClusterMember;

@@ -12,13 +12,13 @@ use anyhow::Context;
 use ovsdb_log::SyncPolicy;
 use ovsdb_server::control::{self, Commands};
 use ovsdb_server::database::Database;
-use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::origin::{Origin, SessionOptions};
 use ovsdb_server::pid_file::PidFile;
 use ovsdb_server::remotes::{Remotes, TcpEntrance};
 use ovsdb_server::service::Service;
 use ovsdb_server::standalone::File;
+use ovsdb_tls::Keys;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{Instrument as _, Span};
 

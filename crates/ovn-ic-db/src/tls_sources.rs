@@ -21,6 +21,8 @@ pub struct TlsSources {
     pub certificate: Option<String>,
     /// The file of the authorities that are trusted.
     pub authorities: Option<String>,
+    /// As long as that file is not there, it is made of what the first server shows that is called.
+    pub bootstrap: bool,
     /// Authorities' certificates that are shown together with the own one.
     pub peer_authorities: Option<PathBuf>,
     /// The versions of TLS.
@@ -117,6 +119,7 @@ impl TlsSources {
                 .peer_authorities
                 .as_ref()
                 .map(|path| self.folder.join(path)),
+            bootstrap: self.bootstrap,
         };
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let choice = Choice::parse(

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use ovsdb_cluster::address::Address;
 use ovsdb_cluster::wire::stream::connect::{Made, Patience, connect};
+use ovsdb_tls::Keys;
 
-use crate::keys::Keys;
 use crate::stream::{Connection, Stream};
 
 /// Makes one connection. A relative path of `unix:` is in `folder`.

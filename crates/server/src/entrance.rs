@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_cluster::wire::stream::LogLimit;
+use ovsdb_tls::Keys;
 use tokio::net::TcpStream;
 use tracing::Span;
 
 use crate::counters::{ServiceCounters, TurnedAway};
-use crate::keys::Keys;
 use crate::stream::{Connection, Stream};
 
 /// The first byte of a TLS connection.

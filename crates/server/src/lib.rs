@@ -17,7 +17,6 @@ pub mod entrance;
 pub mod figures;
 pub mod file_form;
 mod input;
-pub mod keys;
 pub mod listener;
 pub mod locks;
 pub mod log_control;

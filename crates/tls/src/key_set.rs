@@ -31,6 +31,9 @@ pub struct Files {
     /// Certificates of authorities that are shown to peers behind the own one, PEM: a peer that has none yet
     /// can take them from there.
     pub shown: Option<PathBuf>,
+    /// If there is no file of authorities, it is made of what the first server shows that is called
+    /// (`--bootstrap-ca-cert`).
+    pub bootstrap: bool,
 }
 
 /// What a file is for.
@@ -109,6 +112,12 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    fn is_not_found(&self) -> bool {
+        matches!(self, LoadError::Read { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What the files hold, checked: they fit together, and are valid now.
 #[derive(Debug)]
 pub struct KeySet {
@@ -140,7 +149,10 @@ impl KeySet {
         let provider = Arc::new(provider);
         let key = private_key(&files.key)?;
         let chain = certificates(&files.certificate, Role::Certificate)?;
-        let authorities = certificates(&files.authorities, Role::Authorities)?;
+        let authorities = match certificates(&files.authorities, Role::Authorities) {
+            Err(error) if files.bootstrap && error.is_not_found() => Vec::new(),
+            authorities => authorities?,
+        };
         let form = |why: String| LoadError::Form {
             path: files.key.clone(),
             role: Role::Key,
@@ -194,6 +206,11 @@ impl KeySet {
     pub(crate) fn same_as(&self, other: &KeySet) -> bool {
         self.certified.cert == other.certified.cert
             && self.trust.authorities() == other.trust.authorities()
+    }
+
+    /// Nobody is trusted yet: the authority is to be taken from the first server that is called.
+    pub fn awaits_authority(&self) -> bool {
+        self.trust.authorities().is_empty()
     }
 
     /// The own certificate.

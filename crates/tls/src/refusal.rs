@@ -72,6 +72,27 @@ pub enum Refusal {
         /// Which extension.
         extension: String,
     },
+    /// No authority is known yet, and the server that was called shows none.
+    #[error(
+        "could not bootstrap CA cert: the last certificate that it shows, \"{subject}\" of \"{issuer}\", is not self-signed{}",
+        if *.alone { "; it shows no other, so probably it is not configured to send its CA certificate" } else { "" }
+    )]
+    NoAuthority {
+        /// Whose certificate.
+        subject: String,
+        /// Whose authority.
+        issuer: String,
+        /// It is the server's own.
+        alone: bool,
+    },
+    /// No authority is known yet, and somebody calls.
+    #[error(
+        "the certificate \"{subject}\" cannot be checked: the CA certificate is yet to be bootstrapped, from a server that is called"
+    )]
+    NotYet {
+        /// Whose certificate.
+        subject: String,
+    },
     /// The chain is too long, or too much of a maze.
     #[error("the chain of the certificate \"{subject}\" is too long")]
     TooLong {
@@ -87,7 +108,10 @@ impl Refusal {
             Refusal::Unreadable(_) => CertificateError::BadEncoding,
             Refusal::Expired { .. } => CertificateError::Expired,
             Refusal::NotYetValid { .. } => CertificateError::NotValidYet,
-            Refusal::Foreign { .. } | Refusal::TooLong { .. } => CertificateError::UnknownIssuer,
+            Refusal::Foreign { .. }
+            | Refusal::TooLong { .. }
+            | Refusal::NoAuthority { .. }
+            | Refusal::NotYet { .. } => CertificateError::UnknownIssuer,
             Refusal::BadSignature { .. } => CertificateError::BadSignature,
             Refusal::Unsupported { .. } | Refusal::Purpose { .. } => {
                 CertificateError::InvalidPurpose

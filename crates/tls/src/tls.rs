@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -15,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
+use crate::bootstrap::BootstrapError;
 use crate::choice::Choice;
 use crate::key_set::{Files, KeySet, LoadError};
 use crate::refusal::Refusal;
@@ -46,6 +48,13 @@ pub enum HandshakeError {
     /// The peer has gone, or does not want TLS.
     #[error("it closed the connection during the TLS handshake (perhaps it does not speak TLS)")]
     Closed,
+    /// Its authority was not known, and is now. Everybody is checked from now on, and so is this one when it
+    /// is called again.
+    #[error("it has shown its CA certificate, and is called again to be checked with that")]
+    Bootstrapped,
+    /// Its authority was not known, and still is not.
+    #[error(transparent)]
+    NotBootstrapped(BootstrapError),
     /// It takes too long.
     #[error("the TLS handshake took longer than {} s", .0.as_secs_f32())]
     TimedOut(Duration),
@@ -59,7 +68,9 @@ impl HandshakeError {
     pub fn into_io(self) -> io::Error {
         let kind = match &self {
             HandshakeError::TimedOut(_) => io::ErrorKind::TimedOut,
-            HandshakeError::Closed => io::ErrorKind::ConnectionAborted,
+            HandshakeError::Closed | HandshakeError::Bootstrapped => {
+                io::ErrorKind::ConnectionAborted
+            }
             HandshakeError::Other(error) => error.kind(),
             _ => io::ErrorKind::InvalidData,
         };
@@ -108,6 +119,8 @@ pub struct Tls {
     pub(crate) files: Files,
     pub(crate) choice: Choice,
     pub(crate) current: ArcSwap<KeySet>,
+    /// Whoever takes an authority from a server has this, and what was last said of why it was not taken.
+    pub(crate) adopting: Mutex<Option<String>>,
 }
 
 /// The same certificate for everybody.
@@ -153,6 +166,7 @@ impl Tls {
             files,
             choice,
             current,
+            adopting: Mutex::new(None),
         }))
     }
 
@@ -188,9 +202,9 @@ impl Tls {
     /// name is not looked at. With TLS 1.3 it comes with the first bytes if the peer refuses us.
     ///
     /// # Errors
-    /// As [`Tls::accept`].
+    /// As [`Tls::accept`]; and if the authority was yet to be taken from this peer, whether it was.
     pub async fn connect(
-        &self,
+        self: &Arc<Self>,
         host: &str,
         socket: TcpStream,
         patience: Duration,
@@ -203,7 +217,16 @@ impl Tls {
             .into_fallible();
         match tokio::time::timeout(patience, connect).await {
             Err(_) => Err(HandshakeError::TimedOut(patience)),
-            Ok(Ok(stream)) => Ok(stream),
+            // Only now it is known to have its certificate's key.
+            Ok(Ok(stream)) => match check.shown() {
+                None => Ok(stream),
+                Some(authority) => {
+                    drop(stream);
+                    let adopted = self.adopt(authority.clone()).await;
+                    adopted.map_err(HandshakeError::NotBootstrapped)?;
+                    Err(HandshakeError::Bootstrapped)
+                }
+            },
             Ok(Err((error, socket))) => {
                 part(socket).await;
                 Err(why(error, &check))

@@ -10,6 +10,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use crate::bootstrap::shown;
 use crate::certificate::Certificate;
 use crate::chain::{MAX_SENT, Purpose, Trust};
 use crate::refusal::Refusal;
@@ -20,6 +21,8 @@ pub(crate) struct PeerCheck {
     trust: Arc<Trust>,
     hints: Arc<[DistinguishedName]>,
     refusal: OnceLock<Refusal>,
+    /// The authority that the peer has shown, where it is believed.
+    shown: OnceLock<Certificate>,
 }
 
 impl PeerCheck {
@@ -28,7 +31,13 @@ impl PeerCheck {
             trust,
             hints,
             refusal: OnceLock::new(),
+            shown: OnceLock::new(),
         }
+    }
+
+    /// The authority that the peer has shown, if none was known and this one is to be taken.
+    pub(crate) fn shown(&self) -> Option<&Certificate> {
+        self.shown.get()
     }
 
     /// Why the peer was refused, if it was.
@@ -59,13 +68,26 @@ impl PeerCheck {
     ) -> Result<(), Refusal> {
         let own = Certificate::parse(own.clone().into_owned()).map_err(Refusal::Unreadable)?;
         // What cannot be read leads nowhere.
+        let last = others.last();
         let others: Vec<Certificate> = others
             .iter()
             .take(MAX_SENT)
             .filter_map(|der| Certificate::parse(der.clone().into_owned()).ok())
             .collect();
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        self.trust.check(&own, &others, now, purpose)
+        if !self.trust.authorities().is_empty() {
+            return self.trust.check(&own, &others, now, purpose);
+        }
+        match purpose {
+            Purpose::Client => Err(Refusal::NotYet {
+                subject: own.subject,
+            }),
+            Purpose::Server => {
+                let shown = shown(&own, &others, last, now, &self.trust)?;
+                let _ = self.shown.set(shown);
+                Ok(())
+            }
+        }
     }
 
     /// Whether the peer has the certificate's key. `first`: only the scheme's own algorithm counts

@@ -89,6 +89,11 @@ impl Tls {
         let old = self.current();
         match KeySet::load(&self.files, &self.choice) {
             Ok(new) if new.same_as(&old) => {}
+            // Another server's word would do to replace it.
+            Ok(new) if new.awaits_authority() => tracing::error!(
+                "TLS: {} has gone; what was in it stays in use",
+                self.files.authorities.display()
+            ),
             Ok(new) => {
                 tracing::info!("TLS: new files are in use: {new}");
                 self.current.store(Arc::new(new));

@@ -1,5 +1,7 @@
 //! Connections with one key set on both sides, and what their sockets promise.
 
+mod support;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -7,56 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_tls::{Choice, Files, HandshakeError, KeySet, LoadError, Tls, TlsSocket, peer_refuses};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::{TcpListener, TcpStream};
+
+use support::{make, sockets};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Makes a key set, valid from one year to another.
-fn make(folder: &Path, years: (i32, i32)) -> Files {
-    fs::create_dir_all(folder).expect("a folder");
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let name = folder.display().to_string();
-    params.distinguished_name.push(DnType::CommonName, name);
-    let authority = params.self_signed(&key).expect("signed").pem();
-    let issuer = Issuer::new(params, key);
-    let own = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "chassis 1");
-    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
-    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
-    let certificate = params.signed_by(&own, &issuer).expect("signed").pem();
-    let files = Files {
-        key: folder.join("key"),
-        certificate: folder.join("cert"),
-        authorities: folder.join("cacert"),
-        shown: None,
-    };
-    // ovs-pki's files have text before the certificate.
-    let certificate = format!("Certificate:\n    Data: \u{fc}\n{certificate}");
-    fs::write(&files.key, own.serialize_pem()).expect("written");
-    fs::write(&files.certificate, certificate).expect("written");
-    fs::write(&files.authorities, authority).expect("written");
-    files
-}
 
 fn tls(folder: &Path) -> Arc<Tls> {
     Tls::load(make(folder, (2020, 4000))).expect("keys")
 }
 
-async fn sockets() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let (called, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
-    (called.expect("called"), accepted.expect("accepted").0)
-}
-
-async fn pair(tls: &Tls) -> (TlsSocket, TlsSocket) {
+async fn pair(tls: &Arc<Tls>) -> (TlsSocket, TlsSocket) {
     let (called, accepted) = sockets().await;
     let connect = tls.connect("127.0.0.1", called, PATIENCE);
     let accept = tls.accept(accepted, PATIENCE);

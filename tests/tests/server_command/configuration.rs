@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::create;
+use crate::tls::{self, Pki, listening};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -30,6 +31,11 @@ impl Server {
 
     /// Starts in the background, or says why not.
     fn start(&self) -> Result<Output> {
+        self.start_with(&[])
+    }
+
+    /// The same with more options.
+    fn start_with(&self, options: &[String]) -> Result<Output> {
         let folder = self.0.path();
         let mut command = Command::new(executable(Program::Ours)?);
         command
@@ -39,6 +45,7 @@ impl Server {
                 "--log-file=s.log",
                 "--config-file=c.json",
             ])
+            .args(options)
             .env("OVS_RUNDIR", folder)
             .env("OVS_DBDIR", folder)
             .current_dir(folder)
@@ -103,6 +110,34 @@ fn a_file_says_what_is_served_and_is_read_again() -> Result<()> {
     ensure!(server.control("ovsdb-server/list-dbs", &[])? == "B\n_Server\n");
     ensure!(!server.0.path().join("b.sock").exists());
     Ok(())
+}
+
+#[test]
+fn a_relay_in_it_may_reach_its_source_by_tls() -> Result<()> {
+    let server = Server::new()?;
+    let pki = Pki::new(&server.0.path().join("pki"), &["source", "relay"])?;
+    let (port, listen) = listening()?;
+    let source = tls::start(
+        Program::Reference,
+        &tls::new_database("D"),
+        &pki.keys("source"),
+        &[listen],
+    )?;
+    tls::write(&source, 1)?;
+    server.configure(&format!(
+        r#"{{"remotes":{{"punix:a.sock":null}},"databases":{{"D":{{"service-model":"relay",
+            "source":{{"ssl:127.0.0.1:{port}":{{"max-backoff":1000}}}}}}}}}}"#
+    ))?;
+    let output = server.start_with(&pki.keys("relay").options())?;
+    ensure!(output.status.success(), "{output:?}");
+    let socket = server.0.path().join("a.sock");
+    wait_for("the source's contents", PATIENCE, || {
+        let results = Client::unix(&socket)?.transact("D", &[tls::select()])?;
+        Ok((results[0]["rows"] == json!([{"n": 1}])).then_some(()))
+    })?;
+    let insert = [json!({"op": "insert", "table": "T", "row": {"n": 2}})];
+    Client::unix(&socket)?.transact("D", &insert)?;
+    tls::wait_for_numbers(&source, &[1, 2])
 }
 
 #[test]

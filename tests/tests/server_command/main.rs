@@ -5,6 +5,7 @@ mod configuration;
 mod databases;
 mod monitored;
 mod remotes;
+mod tls;
 
 use std::path::{Path, PathBuf};
 

@@ -16,7 +16,6 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
-use ovsdb_server::keys::Keys;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::log_control::{self, Destination, Level, LogControl};
 use ovsdb_server::pid_file::PidFile;
@@ -24,6 +23,7 @@ use ovsdb_server::remote::Remote;
 use ovsdb_server::remotes::TcpEntrance;
 use ovsdb_server::replication::ActiveBackup;
 use ovsdb_server::upstream::Remotes;
+use ovsdb_tls::Keys;
 use parking_lot::Mutex;
 use tracing::level_filters::LevelFilter;
 

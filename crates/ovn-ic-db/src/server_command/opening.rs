@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use ovsdb_cluster::wire::stream;
 use ovsdb_log::{Disk, SyncPolicy, Torn};
-use ovsdb_server::keys::Keys;
 use ovsdb_server::relay::Relay;
 use ovsdb_server::replication::{ActiveBackup, Role, Source};
 use ovsdb_server::standalone::{File, Leniency};
 use ovsdb_server::upstream::{Remotes, Settings};
+use ovsdb_tls::Keys;
 use parking_lot::Mutex;
 
 use super::clustered;
@@ -141,7 +141,7 @@ impl Opener {
     async fn open_member(&self, path: &Path) -> Result<String, String> {
         let wire = stream::Settings {
             folder: self.run_folder.clone(),
-            tls: self.keys.current(),
+            keys: self.keys.clone(),
             ..stream::Settings::default()
         };
         let member = clustered::open(path, &self.subject, wire).await;

@@ -198,9 +198,10 @@ impl Options {
             }
             Kind::Key => self.tls.key = Some(text()?),
             Kind::Certificate => self.tls.certificate = Some(text()?),
-            // A file that is not there yet is waited for.
+            // The last of the two counts.
             Kind::Authorities | Kind::BootstrapAuthorities => {
                 self.tls.authorities = Some(text()?);
+                self.tls.bootstrap = kind == Kind::BootstrapAuthorities;
             }
             Kind::PeerAuthorities => self.tls.peer_authorities = path(),
             Kind::Protocols => self.tls.protocols = Some(text()?),
@@ -302,6 +303,7 @@ mod tests {
             Some("db:D,SSL,certificate")
         );
         assert_eq!(options.tls.authorities.as_deref(), Some("ca.pem"));
+        assert!(options.tls.bootstrap);
         assert_eq!(options.tls.protocols.as_deref(), Some("TLSv1.3"));
         assert_eq!(options.databases, Some(Vec::new()));
         assert!(options.part.is_detached());

@@ -90,6 +90,7 @@ pub fn files(flags: &KeyFlags, environment: Environment<'_>) -> Files {
         certificate,
         authorities,
         shown: None,
+        bootstrap: false,
     }
 }
 

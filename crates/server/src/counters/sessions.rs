@@ -74,9 +74,11 @@ impl TurnedAway {
             HandshakeError::NoCertificate | HandshakeError::Refused(_) => TurnedAway::Certificate,
             HandshakeError::Alert(_) => TurnedAway::Alert,
             HandshakeError::TimedOut(_) => TurnedAway::TimedOut,
-            HandshakeError::NotTls | HandshakeError::Closed | HandshakeError::Other(_) => {
-                TurnedAway::Handshake
-            }
+            HandshakeError::NotTls
+            | HandshakeError::Closed
+            | HandshakeError::Bootstrapped
+            | HandshakeError::NotBootstrapped(_)
+            | HandshakeError::Other(_) => TurnedAway::Handshake,
         }
     }
 }

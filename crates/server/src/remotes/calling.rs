@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use ovsdb_cluster::address::Address;
 use ovsdb_cluster::wire::stream::connect::Patience;
+use ovsdb_tls::Keys;
 use parking_lot::Mutex;
 
 use super::status::RemoteStatus;
 use crate::dial::dial;
-use crate::keys::Keys;
 use crate::locks::SessionId;
 use crate::origin::Origin;
 use crate::service::Service;

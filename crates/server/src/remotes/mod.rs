@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_cluster::address::Address;
+use ovsdb_tls::Keys;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::entrance::{Entrance, Plaintext};
-use crate::keys::Keys;
 use crate::listener::Listener;
 use crate::origin::{Origin, SessionOptions};
 use crate::probe;

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ovsdb_cluster::wire::stream::connect::Patience;
+use ovsdb_tls::Keys;
 
 use super::remotes::Remote;
 use crate::dial;
-use crate::keys::Keys;
 use crate::stream::Stream;
 
 /// How long a TLS handshake may take at least.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ovsdb_tls::Keys;
+
 use super::Remotes;
-use crate::keys::Keys;
 
 /// The longest wait between attempts, unless it is said otherwise.
 const MAX_BACKOFF: Duration = Duration::from_secs(8);

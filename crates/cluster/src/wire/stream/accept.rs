@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_tls::{Coming, Tls};
+use ovsdb_tls::Coming;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -15,11 +15,13 @@ use super::table::Shared;
 
 /// What callers at a socket's file are called: they have no addresses.
 const UNIX_CALLER: &str = "unix";
+/// They may come yet: from a database.
+const NO_KEYS: &str = "no keys for TLS are set here";
 /// The pause after a call could not be taken, for example for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes calls until all is over; with TLS if there are keys for it here.
-pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, tls: Option<Arc<Tls>>) {
+/// Takes calls until all is over; those that are not of this machine `by_tls` or without it.
+pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, by_tls: bool) {
     let mut coming = Coming::new(shared.settings.max_accepted);
     loop {
         tokio::select! {
@@ -41,8 +43,8 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, tls: Opt
                 take(&shared, read, write, UNIX_CALLER.to_owned());
             }
             Ok(Caller::Tcp(stream, from)) => {
-                if let Some(tls) = &tls {
-                    coming.add(shake_hands(shared.clone(), tls.clone(), stream, from));
+                if by_tls {
+                    coming.add(shake_hands(shared.clone(), stream, from));
                 } else {
                     let (read, write) = stream.into_split();
                     take(&shared, read, write, format!("tcp:{from}"));
@@ -61,12 +63,18 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, tls: Opt
 /// A caller after its handshake, and where it calls from.
 async fn shake_hands(
     shared: Arc<Shared>,
-    tls: Arc<Tls>,
     stream: TcpStream,
     from: SocketAddr,
 ) -> Option<(TlsStream<TcpStream>, String)> {
     let address = format!("ssl:{from}");
-    match tls.accept(stream, shared.settings.first_message).await {
+    let accepted = match shared.settings.keys.current() {
+        Some(tls) => {
+            let accept = tls.accept(stream, shared.settings.first_message);
+            accept.await.map_err(|error| error.to_string())
+        }
+        None => Err(NO_KEYS.to_owned()),
+    };
+    match accepted {
         Ok(stream) => Some((stream, address)),
         Err(error) => {
             shared.failed_handshakes.increment();

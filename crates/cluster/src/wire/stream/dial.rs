@@ -68,13 +68,8 @@ async fn connect(shared: &Shared, target: &Target) -> Result<Made, Failure> {
         connect: settings.connect,
         handshake: settings.handshake,
     };
-    let made = connect::connect(
-        &target.address,
-        &settings.folder,
-        settings.tls.as_ref(),
-        patience,
-    )
-    .await;
+    let tls = settings.keys.current();
+    let made = connect::connect(&target.address, &settings.folder, tls.as_ref(), patience).await;
     if made.as_ref().is_err_and(|failure| failure.no_tls) {
         shared.failed_handshakes.increment();
     }

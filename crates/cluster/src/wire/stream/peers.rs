@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_tls::Tls;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::DropGuard;
@@ -75,8 +74,7 @@ impl Peers {
     /// its reader must not wait for them. Must be called in a runtime.
     ///
     /// # Errors
-    /// If an address cannot be listened at, or the own address is of `ssl:` and there are no keys;
-    /// nothing is left behind then.
+    /// If an address cannot be listened at; nothing is left behind then.
     pub fn start(
         local: Local,
         listen: &[Listen],
@@ -84,12 +82,12 @@ impl Peers {
         events: mpsc::Sender<Event>,
         settings: Settings,
     ) -> io::Result<Peers> {
-        let tls = tls_for(&local.address, &settings)?;
+        let by_tls = is_tls(&local.address);
         let listeners = listen.iter().map(Listener::open);
         let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
         let shared = Arc::new(Shared::new(local, settings, events));
         for listener in listeners {
-            let calls = accept::take_calls(shared.clone(), listener, tls.clone());
+            let calls = accept::take_calls(shared.clone(), listener, by_tls);
             shared.tasks.spawn(calls);
         }
         let peers = Peers {
@@ -296,21 +294,15 @@ impl Peers {
     }
 }
 
-/// What calls at the own address are taken with.
-fn tls_for(address: &str, settings: &Settings) -> io::Result<Option<Arc<Tls>>> {
-    match address.parse() {
+/// Whether who calls at an address has to use TLS.
+fn is_tls(address: &str) -> bool {
+    matches!(
+        address.parse(),
         Ok(Address::Network {
             transport: Transport::Ssl,
             ..
-        }) => match &settings.tls {
-            Some(tls) => Ok(Some(Arc::clone(tls))),
-            None => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{address}: needs TLS, and no keys are set"),
-            )),
-        },
-        _ => Ok(None),
-    }
+        })
+    )
 }
 
 /// The addresses to dial, and who should be there.

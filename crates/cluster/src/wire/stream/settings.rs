@@ -1,10 +1,9 @@
 //! Bounds and times.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_tls::Tls;
+use ovsdb_tls::Keys;
 
 /// Bounds and times of all connections. The defaults suit a database of up to 2 GiB.
 #[derive(Debug, Clone)]
@@ -34,8 +33,8 @@ pub struct Settings {
     pub handshake: Duration,
     /// Where relative paths of `unix:` addresses begin; the working folder if it is empty.
     pub folder: PathBuf,
-    /// What connections with `ssl:` addresses are made with.
-    pub tls: Option<Arc<Tls>>,
+    /// What connections with `ssl:` addresses are made with: each with those that there are then.
+    pub keys: Keys,
     /// The wait before the first new attempt; it doubles from then on.
     pub retry_first: Duration,
     /// The longest wait where nobody answers. A peer that comes back calls by itself, and is
@@ -59,7 +58,7 @@ impl Default for Settings {
             connect: Duration::from_secs(1),
             handshake: Duration::from_secs(5),
             folder: PathBuf::new(),
-            tls: None,
+            keys: Keys::none(),
             retry_first: Duration::from_millis(20),
             retry_most: Duration::from_millis(250),
             retry_refused: Duration::from_secs(4),

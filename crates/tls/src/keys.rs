@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use ovsdb_tls::Tls;
+
+use crate::tls::Tls;
 
 /// A place for keys, shared by all that use them.
 #[derive(Debug, Clone, Default)]
