@@ -8,6 +8,8 @@ use ovsdb::{Datum, NoNames, Schema, Uuid};
 use ovsdb_engine::record::{self, Strictness};
 use ovsdb_engine::{Changes, Context, Outcome, Role, Transaction, Version};
 
+use crate::soundness;
+
 /// The schema.
 pub(crate) const SCHEMA: &str = include_str!("schema.json");
 
@@ -83,6 +85,7 @@ pub(crate) fn text(version: &Version) -> Vec<u8> {
 pub(crate) fn check(before: &Version, after: &Version, changes: &Changes) {
     let between = Changes::between(before, after);
     assert_eq!(between.row_count(), changes.row_count());
+    soundness::check(after);
     let mut record = Vec::new();
     let recorded = record::write_changes(&mut record, changes, 0, None);
     let again = if recorded {

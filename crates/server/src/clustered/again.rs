@@ -12,13 +12,15 @@ use crate::database::Job;
 
 /// The versions before and behind an entry of the log.
 #[derive(Debug, Clone)]
-pub(super) struct Around {
-    pub(super) before: Version,
-    pub(super) behind: Version,
+pub struct Around {
+    /// Before it.
+    pub before: Version,
+    /// Behind it.
+    pub behind: Version,
 }
 
 /// The UUIDs of the rows that a transaction inserts which a follower passes on.
-pub(super) fn row_ids(transaction: Uuid) -> impl FnMut() -> Uuid {
+pub fn row_ids(transaction: Uuid) -> impl FnMut() -> Uuid {
     let mut count: u64 = 0;
     move || {
         count += 1;

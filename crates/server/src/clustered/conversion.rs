@@ -349,7 +349,8 @@ fn ephemeral(schema: &Schema) -> Option<String> {
     })
 }
 
-fn write_wish(id: Uuid, schema: &Schema) -> Bytes {
+/// The message that asks a leader for a conversion.
+pub fn write_wish(id: Uuid, schema: &Schema) -> Bytes {
     let mut data = vec![b'['];
     write::string(&mut data, &id.to_string());
     data.push(b',');
@@ -358,14 +359,16 @@ fn write_wish(id: Uuid, schema: &Schema) -> Bytes {
     data.into()
 }
 
-fn read_wish(data: &Bytes) -> Option<(Uuid, Schema)> {
+/// The conversion that a message asks for, under its id.
+pub fn read_wish(data: &Bytes) -> Option<(Uuid, Schema)> {
     let document = Document::parse(data.clone()).ok()?;
     let root = document.root();
     let id = root.element(0)?.string()?.parse().ok()?;
     Some((id, Schema::parse(root.element(1)?).ok()?))
 }
 
-fn read_answer(data: &Bytes) -> Option<(Uuid, bool)> {
+/// Whether a leader takes the wish of this id.
+pub fn read_answer(data: &Bytes) -> Option<(Uuid, bool)> {
     let document = Document::parse(data.clone()).ok()?;
     let root = document.root();
     let id = root.element(0)?.string()?.parse().ok()?;

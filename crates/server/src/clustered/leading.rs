@@ -83,7 +83,7 @@ impl Clustered {
             self.passed_on.try_send((from, data, held))
             && let Some(transactions) = Transactions::read(&data)
         {
-            self.take_none(from, &transactions);
+            self.refuse(from, &transactions);
         }
     }
 
@@ -113,14 +113,17 @@ impl Clustered {
         let (Some(itself), Some(database), true) =
             (self.itself.upgrade(), self.database.get(), leads)
         else {
-            return self.take_none(from, &transactions);
+            return self.refuse(from, &transactions);
         };
-        let numbers = transactions.all.iter().map(|one| one.number);
         let (incarnation, term) = (transactions.incarnation, transactions.term);
-        let new =
-            self.executing
-                .lock()
-                .receive(from, incarnation, term, transactions.answered, numbers);
+        let (new, refuses) = {
+            let mut executing = self.executing.lock();
+            let new = executing.receive(from, &transactions);
+            (new, executing.refuses(from))
+        };
+        if refuses {
+            self.take_none(from, &transactions);
+        }
         // Answers that were lost are there already.
         self.to_answer.notify_one();
         for one in transactions.all {
@@ -141,6 +144,14 @@ impl Clustered {
                 }
             }
         }
+    }
+
+    /// These cannot be taken now.
+    fn refuse(&self, from: Uuid, transactions: &Transactions) {
+        if self.is_member(from) {
+            self.executing.lock().refuse(from, transactions);
+        }
+        self.take_none(from, transactions);
     }
 
     /// The follower may be early, as it knows a leader before that has applied what it leads

@@ -16,6 +16,8 @@ mod operated;
 mod ordering;
 mod passing;
 mod replica;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod waiting;
 
 use std::sync::atomic::AtomicU64;

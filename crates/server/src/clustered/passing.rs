@@ -14,20 +14,23 @@ use ovsdb::json::{Document, Json, write};
 use ovsdb_engine::Role;
 
 /// The kind of the message with transactions.
-pub(super) const TRANSACTIONS: &str = "transactions";
+pub const TRANSACTIONS: &str = "transactions";
 /// The kind of the message with their answers.
-pub(super) const ANSWERS: &str = "answers";
+pub const ANSWERS: &str = "answers";
 
 /// One transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PassedOn {
-    pub(super) number: u64,
-    pub(super) id: Uuid,
+pub struct PassedOn {
+    /// Larger than those that its follower has sent before.
+    pub number: u64,
+    /// Its id, in the log.
+    pub id: Uuid,
     /// Milliseconds since the request came.
-    pub(super) elapsed: u64,
-    pub(super) limits: Limits,
+    pub elapsed: u64,
+    /// What its client may do.
+    pub limits: Limits,
     /// The request's `params`.
-    pub(super) text: Bytes,
+    pub text: Bytes,
 }
 
 /// What the client that asks may do.
@@ -35,10 +38,11 @@ pub(super) struct PassedOn {
 /// In a message they stand before the request, in an array of their own, and only where there are
 /// any: a leader that does not know of them takes them for the request, and refuses that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Only reads are allowed.
-    pub(super) read_only: bool,
-    pub(super) role: Option<Arc<Role>>,
+    pub read_only: bool,
+    /// What it may change is up to this.
+    pub role: Option<Arc<Role>>,
 }
 
 impl Limits {
@@ -74,19 +78,20 @@ impl Limits {
 
 /// Transactions of one follower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Transactions {
+pub struct Transactions {
     /// Drawn anew at each start of the follower.
-    pub(super) incarnation: Uuid,
+    pub incarnation: Uuid,
     /// In which they are to be executed.
-    pub(super) term: u64,
+    pub term: u64,
     /// All with smaller numbers have been answered.
-    pub(super) answered: u64,
-    pub(super) all: Vec<PassedOn>,
+    pub answered: u64,
+    /// In the order of their numbers.
+    pub all: Vec<PassedOn>,
 }
 
 /// What a leader says to one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// These are its results, and what it did is in the log up to the answer's index.
     Results(Bytes),
     /// It was not executed, as a `wait` does not hold or its schema is over: the follower looks
@@ -96,20 +101,24 @@ pub(super) enum Verdict {
 
 /// A leader's answer to a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) number: u64,
-    pub(super) index: u64,
-    pub(super) verdict: Verdict,
+pub struct Answer {
+    /// The transaction's.
+    pub number: u64,
+    /// How far the log has been applied.
+    pub index: u64,
+    /// What is said.
+    pub verdict: Verdict,
 }
 
 /// Answers to one follower.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answers {
+pub struct Answers {
     /// The follower's, as in the transactions.
-    pub(super) incarnation: Uuid,
+    pub incarnation: Uuid,
     /// In which they were executed.
-    pub(super) term: u64,
-    pub(super) all: Vec<Answer>,
+    pub term: u64,
+    /// None where the receiver does not take transactions now.
+    pub all: Vec<Answer>,
 }
 
 fn number(out: &mut Vec<u8>, number: u64) {
@@ -137,7 +146,8 @@ fn list<T>(out: &mut Vec<u8>, all: &[T], element: impl Fn(&mut Vec<u8>, &T)) {
 }
 
 impl Transactions {
-    pub(super) fn write(&self) -> Bytes {
+    /// The message.
+    pub fn write(&self) -> Bytes {
         let text: usize = self.all.iter().map(|one| one.text.len() + 80).sum();
         let mut out = Vec::with_capacity(text + 100);
         out.push(b'[');
@@ -155,7 +165,8 @@ impl Transactions {
         out.into()
     }
 
-    pub(super) fn read(data: &Bytes) -> Option<Transactions> {
+    /// The transactions in a message, if it is one.
+    pub fn read(data: &Bytes) -> Option<Transactions> {
         let document = Document::parse(data.clone()).ok()?;
         let root = document.root();
         let mut all = Vec::new();
@@ -182,7 +193,8 @@ impl Transactions {
 }
 
 impl Answers {
-    pub(super) fn write(&self) -> Bytes {
+    /// The message.
+    pub fn write(&self) -> Bytes {
         let mut out = vec![b'['];
         uuid(&mut out, &self.incarnation);
         number(&mut out, self.term);
@@ -198,7 +210,8 @@ impl Answers {
         out.into()
     }
 
-    pub(super) fn read(data: &Bytes) -> Option<Answers> {
+    /// The answers in a message, if it is one.
+    pub fn read(data: &Bytes) -> Option<Answers> {
         let document = Document::parse(data.clone()).ok()?;
         let root = document.root();
         let mut all = Vec::new();

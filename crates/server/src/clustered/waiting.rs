@@ -52,7 +52,7 @@ impl Entry {
 }
 
 /// What a transaction has come to.
-pub(super) enum End {
+pub enum End {
     /// It has these results.
     Done(Job, Vec<u8>),
     /// It was not executed: it is to be tried again.
@@ -62,7 +62,7 @@ pub(super) enum End {
 }
 
 /// A follower's transactions.
-pub(super) struct Waiting {
+pub struct Waiting {
     incarnation: Uuid,
     /// The next number; none is used twice.
     next: u64,
@@ -95,7 +95,8 @@ fn discount<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) {
 }
 
 impl Waiting {
-    pub(super) fn new(incarnation: Uuid) -> Waiting {
+    /// None yet. The follower is told from its earlier lives by `incarnation`.
+    pub fn new(incarnation: Uuid) -> Waiting {
         Waiting {
             incarnation,
             next: 1,
@@ -111,7 +112,8 @@ impl Waiting {
         }
     }
 
-    pub(super) fn push(&mut self, job: Job, id: Uuid) {
+    /// One more, under an id of its own.
+    pub fn push(&mut self, job: Job, id: Uuid) {
         let order = job.order;
         self.ids.insert(id, order);
         self.unsent.insert(order);
@@ -128,23 +130,23 @@ impl Waiting {
     }
 
     /// Whether a session has a transaction here.
-    pub(super) fn has_session(&self, session: SessionId) -> bool {
+    pub fn has_session(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
     /// Whether something was sent, and is not over.
-    pub(super) fn has_sent(&self) -> bool {
+    pub fn has_sent(&self) -> bool {
         !self.terms.is_empty()
     }
 
     /// True if there is something to send.
-    pub(super) fn has_unsent(&self) -> bool {
+    pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty() || !self.again.is_empty()
     }
 
     /// The next message for the leader of a term; none if there is nothing to say yet. Those that
     /// need a lock which their session has lost meanwhile are not sent.
-    pub(super) fn next_message(&mut self, term: u64) -> (Option<Transactions>, Vec<End>) {
+    pub fn next_message(&mut self, term: u64) -> (Option<Transactions>, Vec<End>) {
         let answered = self.numbers.keys().next().copied().unwrap_or(self.next);
         let mut message = Transactions {
             incarnation: self.incarnation,
@@ -209,7 +211,7 @@ impl Waiting {
 
     /// The message, which has one transaction, is longer than any leader takes: that ends with an
     /// error, and the others go on.
-    pub(super) fn too_long(&mut self, message: &Transactions, length: usize) -> Vec<End> {
+    pub fn too_long(&mut self, message: &Transactions, length: usize) -> Vec<End> {
         let details = format!("a transaction of {length} bytes is too long for the leader");
         let error = Error::new(Tag::ResourcesExhausted, details);
         let mut ends = Vec::new();
@@ -226,24 +228,24 @@ impl Waiting {
     }
 
     /// The connection is gone: what has no answer is sent again.
-    pub(super) fn send_again(&mut self) {
+    pub fn send_again(&mut self) {
         let unanswered = self.entries.values().filter(|entry| entry.answer.is_none());
         let numbers = unanswered.filter_map(|entry| entry.sent.map(|(_, number)| number));
         self.again.extend(numbers);
     }
 
     /// The leader has not taken a message, as it is no leader yet: all of it is to come again.
-    pub(super) fn note_refusal(&mut self, incarnation: Uuid) {
+    pub fn note_refusal(&mut self, incarnation: Uuid) {
         self.refused |= incarnation == self.incarnation;
     }
 
     /// Whether something is to be sent again; true once.
-    pub(super) fn take_refusal(&mut self) -> bool {
+    pub fn take_refusal(&mut self) -> bool {
         std::mem::take(&mut self.refused)
     }
 
     /// The leader of a term has answered; `results` are none where it was not executed.
-    pub(super) fn answer(
+    pub fn answer(
         &mut self,
         incarnation: Uuid,
         term: u64,
@@ -266,7 +268,7 @@ impl Waiting {
     }
 
     /// The log has a transaction with this id, there.
-    pub(super) fn seen(&mut self, id: Uuid, around: Option<Around>) {
+    pub fn seen(&mut self, id: Uuid, around: Option<Around>) {
         if let Some(order) = self.ids.get(&id)
             && let Some(entry) = self.entries.get_mut(order)
         {
@@ -302,7 +304,7 @@ impl Waiting {
     }
 
     /// The log is applied up to this index: these are over, in their order.
-    pub(super) fn applied(&mut self, index: u64) -> Vec<End> {
+    pub fn applied(&mut self, index: u64) -> Vec<End> {
         let mut ends = Vec::new();
         while let Some(&(at, order)) = self.answered.first()
             && at <= index
@@ -325,7 +327,7 @@ impl Waiting {
     /// What is in the log has lost its results, if they have not come and are not found by executing it
     /// once more. Its session ends, and with it all that it has asked for: what did not get into the log
     /// before that cannot be executed behind it.
-    pub(super) fn term_over(&mut self, term: u64) -> Vec<End> {
+    pub fn term_over(&mut self, term: u64) -> Vec<End> {
         if self.terms.keys().next().is_none_or(|first| *first >= term) {
             return Vec::new();
         }
@@ -378,7 +380,7 @@ impl Waiting {
 
     /// Contents have come from elsewhere: what was sent and has no answer is not known any more, and
     /// so all of its session.
-    pub(super) fn contents_replaced(&mut self) -> Vec<End> {
+    pub fn contents_replaced(&mut self) -> Vec<End> {
         let unanswered = |entry: &&Entry| entry.sent.is_some() && entry.answer.is_none();
         let sessions = self.entries.values().filter(unanswered);
         let sessions = sessions.map(|entry| entry.job.key.session).collect();
@@ -386,14 +388,14 @@ impl Waiting {
     }
 
     /// Nobody is to be asked any more: what was not sent is given back.
-    pub(super) fn take_unsent(&mut self) -> Vec<End> {
+    pub fn take_unsent(&mut self) -> Vec<End> {
         let unsent: Vec<Order> = self.unsent.iter().copied().collect();
         let ends = unsent.into_iter().filter_map(|order| self.remove(order));
         ends.map(|entry| End::Again(entry.job)).collect()
     }
 
     /// Everything: this server takes leave, and will not know what becomes of it.
-    pub(super) fn take_all(&mut self) -> Vec<End> {
+    pub fn take_all(&mut self) -> Vec<End> {
         let all: Vec<Order> = self.entries.keys().copied().collect();
         let ends = all.into_iter().filter_map(|order| self.remove(order));
         let end = |mut entry: Entry| {

@@ -70,6 +70,21 @@ impl Relay {
     /// then clients hear that it is not available yet. None if there is a database of that name. Must
     /// be called in a runtime.
     pub fn start(service: &Arc<Service>, name: &str, settings: Settings) -> Option<Arc<Relay>> {
+        let (relay, mut conversation) = Relay::prepare(service, name, settings)?;
+        let settings = relay.settings.subscribe();
+        let (wake, stop) = (relay.wake.clone(), relay.stop.clone());
+        relay.tasks.spawn(async move {
+            keep(settings, &mut conversation, wake, stop).await;
+        });
+        Some(relay)
+    }
+
+    /// A relay, and what it says to its source.
+    fn prepare(
+        service: &Arc<Service>,
+        name: &str,
+        settings: Settings,
+    ) -> Option<(Arc<Relay>, Conversation<Replica>)> {
         if !service.announce(name) {
             return None;
         }
@@ -93,13 +108,19 @@ impl Relay {
             relay.stop.clone(),
         ));
         let replica = Replica::new(Arc::downgrade(&relay), service, name);
-        let mut conversation = Conversation::new(name, &remotes, false, replica);
-        let settings = relay.settings.subscribe();
-        let (wake, stop) = (relay.wake.clone(), relay.stop.clone());
-        relay.tasks.spawn(async move {
-            keep(settings, &mut conversation, wake, stop).await;
-        });
-        Some(relay)
+        let conversation = Conversation::new(name, &remotes, false, replica);
+        Some((relay, conversation))
+    }
+
+    /// A relay whose source is whoever calls. Must be called in a runtime.
+    #[cfg(feature = "testing")]
+    pub fn heard(
+        service: &Arc<Service>,
+        name: &str,
+        settings: Settings,
+    ) -> Option<(Arc<Relay>, crate::upstream::testing::Heard)> {
+        let (relay, conversation) = Relay::prepare(service, name, settings)?;
+        Some((relay, crate::upstream::testing::Heard::new(conversation)))
     }
 
     /// The database's name.

@@ -85,23 +85,7 @@ impl Replication {
         excluded: ExcludedTables,
         failed: Box<dyn FnOnce() + Send>,
     ) -> Replication {
-        database.set_read_only(true);
-        let replication = Replication {
-            database: Arc::downgrade(database),
-            settings: watch::Sender::new(settings),
-            excluded,
-            progress: Arc::default(),
-            wake: Arc::default(),
-            stop: CancellationToken::new(),
-        };
-        let mut follower = Follower::new(
-            database,
-            own,
-            replication.excluded.clone(),
-            replication.progress.clone(),
-            replication.wake.clone(),
-            replication.stop.clone(),
-        );
+        let (replication, mut follower) = Replication::prepare(database, own, settings, excluded);
         let settings = replication.settings.subscribe();
         let (progress, wake, stop) = (
             replication.progress.clone(),
@@ -115,6 +99,45 @@ impl Replication {
             }
         });
         replication
+    }
+
+    /// A backup, and what it says to the active server.
+    fn prepare(
+        database: &Arc<Database>,
+        own: Uuid,
+        settings: Settings,
+        excluded: ExcludedTables,
+    ) -> (Replication, Follower) {
+        database.set_read_only(true);
+        let replication = Replication {
+            database: Arc::downgrade(database),
+            settings: watch::Sender::new(settings),
+            excluded,
+            progress: Arc::default(),
+            wake: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        let follower = Follower::new(
+            database,
+            own,
+            replication.excluded.clone(),
+            replication.progress.clone(),
+            replication.wake.clone(),
+            replication.stop.clone(),
+        );
+        (replication, follower)
+    }
+
+    /// A backup whose active server is whoever calls.
+    #[cfg(feature = "testing")]
+    pub fn heard(
+        database: &Arc<Database>,
+        own: Uuid,
+        settings: Settings,
+        excluded: ExcludedTables,
+    ) -> (Replication, crate::upstream::testing::Heard) {
+        let (replication, follower) = Replication::prepare(database, own, settings, excluded);
+        (replication, crate::upstream::testing::Heard::new(follower))
     }
 
     /// Takes other settings into use. The present connection is kept if its remote is still among them.

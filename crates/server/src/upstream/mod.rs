@@ -15,6 +15,8 @@ mod requests;
 mod server_rows;
 mod settings;
 mod talk;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub(crate) use keep::keep;
 pub use remotes::Remotes;

@@ -4,6 +4,7 @@
 
 mod chain;
 mod client;
+mod deaf_source;
 mod handover;
 mod lost_source;
 mod ours;

@@ -1,6 +1,8 @@
 //! Writes inputs for the fuzzers to begin with, made of this repository's test data, to a folder:
 //! `cargo run -p ovsdb-fuzzing --example seeds -- fuzz/corpus`.
 
+mod following;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -15,7 +17,7 @@ use ovsdb_log::{Lock, Magic, RecordBuffer};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const SCHEMA: &str = include_str!("../src/schema.json");
+const SCHEMA: &str = include_str!("../../src/schema.json");
 
 /// Inputs by fuzzer.
 #[derive(Default)]
@@ -279,6 +281,9 @@ fn main() -> Result<()> {
     conversations(&mut seeds)?;
     own(&mut seeds);
     files(&mut seeds)?;
+    following::updates(&mut seeds)?;
+    following::upstream(&mut seeds)?;
+    following::passed_on(&mut seeds)?;
     for line in fs::read_to_string(repository("crates/cluster/tests/wire/captured.jsonl"))?.lines()
     {
         seeds.add("raft_messages", None, line);
