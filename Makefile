@@ -14,6 +14,7 @@ run:
 
 packages:
 	tests/install-packages.sh
+	tests/install-python.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -3,7 +3,7 @@
 # Does nothing where they are there already.
 set -eu
 missing=
-for package in binutils docker-compose faketime iproute2 mmdebstrap openvswitch-common openvswitch-switch ovn-common ovn-central ovn-host ovn-ic ovn-ic-db prometheus python3-openvswitch; do
+for package in binutils docker-compose faketime iproute2 mmdebstrap openvswitch-common openvswitch-switch ovn-common ovn-central ovn-host ovn-ic ovn-ic-db prometheus python3-openvswitch python3-venv; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
         missing="$missing $package"
 done

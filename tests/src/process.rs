@@ -36,6 +36,8 @@ pub enum Source {
     SchemaText(String),
     /// This database file, used in place (and left there).
     File(PathBuf),
+    /// No file: what another server has, `DATABASE:REMOTES`.
+    Relay(String),
 }
 
 /// What may differ from the usual command line.
@@ -168,6 +170,7 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("ovsdb-").tempdir()?;
         let database = match source {
             Source::File(file) => file.clone(),
+            Source::Relay(of) => format!("relay:{of}").into(),
             Source::Schema(schema) => {
                 let file = folder.path().join("db.db");
                 create_database(&file, schema)?;

@@ -1,21 +1,21 @@
-//! The central part of a whole OVN: the Northbound and the Southbound in one server, and two
+//! The central part of a whole OVN: a home of the Northbound and the Southbound, and two
 //! `ovn-northd`, of which one works and one waits for the lock.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::ctl::Ctl;
 use super::daemon::Daemon;
 use super::database::{Database, text, uuid};
-use super::interconnect::debian_schema;
+use super::home::{Bound, Home};
 use crate::client::Client;
-use crate::process::{Options, Program, Server, Source, create_database, require, wait_for};
+use crate::process::{require, wait_for};
 use crate::world::database::DEADLINE;
 
-/// The server of both databases with what works on them.
+/// Both databases with what works on them.
 #[derive(Debug)]
 pub struct Central {
     /// `ovn-nbctl`.
@@ -26,7 +26,8 @@ pub struct Central {
     pub nb: Database,
     /// The Southbound.
     pub sb: Database,
-    server: Server,
+    /// What serves them.
+    pub home: Box<dyn Home>,
     northds: Vec<Northd>,
 }
 
@@ -37,12 +38,11 @@ struct Northd {
 }
 
 impl Northd {
-    fn new(name: &str, folder: &Path, server: &Server) -> Result<Self> {
+    fn new(name: &str, folder: &Path, home: &dyn Home) -> Result<Self> {
         let file = |end: &str| folder.join(format!("{name}{end}"));
-        let remote = format!("unix:{}", server.socket().display());
         let arguments = [
-            format!("--ovnnb-db={remote}"),
-            format!("--ovnsb-db={remote}"),
+            format!("--ovnnb-db={}", home.remotes(Bound::North)),
+            format!("--ovnsb-db={}", home.remotes(Bound::South)),
             format!("--unixctl={}", file(".ctl").display()),
             format!("--pidfile={}", file(".pid").display()),
             format!("--log-file={}", file(".log").display()),
@@ -66,30 +66,23 @@ impl Northd {
 }
 
 impl Central {
-    /// Starts everything, with its files in `folder`.
+    /// Starts everything around the databases' home, with its files in `folder`.
     ///
     /// # Errors
     /// If a program is missing or does not start.
-    pub fn start(program: Program, folder: &Path) -> Result<Self> {
-        let northbound = folder.join("nb.db");
-        create_database(&northbound, &debian_schema("ovn-nb.ovsschema")?)?;
-        let options = Options {
-            arguments: vec![northbound.into()],
-            ..Options::default()
-        };
-        let southbound = Source::Schema(debian_schema("ovn-sb.ovsschema")?);
-        let server = Server::start(program, &southbound, &options)?;
-        let remote = format!("unix:{}", server.socket().display());
+    pub fn start(home: Box<dyn Home>, folder: &Path) -> Result<Self> {
+        let ctl = |program, bound| Ctl::new(program, "ovn-common", &home.remotes(bound));
+        let look = |bound: Bound| Database::among(home.sockets(bound), bound.database());
         let mut central = Self {
-            nbctl: Ctl::new("ovn-nbctl", "ovn-common", &remote)?,
-            sbctl: Ctl::new("ovn-sbctl", "ovn-common", &remote)?,
-            nb: Database::new(server.socket(), "OVN_Northbound"),
-            sb: Database::new(server.socket(), "OVN_Southbound"),
+            nbctl: ctl("ovn-nbctl", Bound::North)?,
+            sbctl: ctl("ovn-sbctl", Bound::South)?,
+            nb: look(Bound::North),
+            sb: look(Bound::South),
             northds: vec![
-                Northd::new("northd1", folder, &server)?,
-                Northd::new("northd2", folder, &server)?,
+                Northd::new("northd1", folder, &*home)?,
+                Northd::new("northd2", folder, &*home)?,
             ],
-            server,
+            home,
         };
         central.nbctl.run("init")?;
         central.sbctl.run("init")?;
@@ -97,28 +90,6 @@ impl Central {
         central.wait_for_active(0)?;
         central.northds[1].daemon.start()?;
         Ok(central)
-    }
-
-    /// The socket of both databases.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
-        self.server.socket()
-    }
-
-    /// Kills the server as a crash would.
-    ///
-    /// # Errors
-    /// If the system refuses.
-    pub fn kill_server(&mut self) -> Result<()> {
-        self.server.kill9()
-    }
-
-    /// Starts it again on the files as they are.
-    ///
-    /// # Errors
-    /// If it does not start.
-    pub fn start_server_again(&mut self) -> Result<()> {
-        self.server.start_again()
     }
 
     /// Kills the `ovn-northd` that has the lock; the other one gets it.
@@ -219,9 +190,6 @@ impl Central {
         for northd in &mut self.northds {
             northd.daemon.check_alive()?;
         }
-        let ended = self.server.ended()?;
-        anyhow::ensure!(ended.is_none(), "the server ended: {}", self.server.said());
-        self.server.pid().context("the server does not run")?;
-        Ok(())
+        self.home.check_alive()
     }
 }

@@ -29,8 +29,8 @@ pub struct Chassis {
 }
 
 impl Chassis {
-    /// Starts one with its files in `folder`. Tunnels come to `address`; `southbound` is the
-    /// socket of the Southbound.
+    /// Starts one with its files in `folder`. Tunnels come to `address`; `southbound` is what it
+    /// calls for the Southbound: a remote or a comma list.
     ///
     /// # Errors
     /// If a program is missing or does not start.
@@ -39,7 +39,7 @@ impl Chassis {
         name: &str,
         address: &str,
         folder: &Path,
-        southbound: &Path,
+        southbound: &str,
     ) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let schema = PathBuf::from(SCHEMA);
@@ -80,10 +80,9 @@ impl Chassis {
         chassis.switch.start()?;
         chassis.vsctl.run(&format!(
             "set Open_vSwitch . external-ids:system-id={name} external-ids:hostname={name} \
-             external-ids:ovn-remote=unix:{} external-ids:ovn-encap-type=geneve \
+             external-ids:ovn-remote={southbound} external-ids:ovn-encap-type=geneve \
              external-ids:ovn-encap-ip={address} \
-             -- add-br br-int -- set Bridge br-int datapath_type=dummy fail-mode=secure",
-            southbound.display()
+             -- add-br br-int -- set Bridge br-int datapath_type=dummy fail-mode=secure"
         ))?;
         chassis.controller.start()?;
         Ok(chassis)

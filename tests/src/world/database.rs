@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::cluster::status::announcement;
 use crate::process::wait_for;
 
 /// How long anything in the world may take to converge.
@@ -16,10 +17,11 @@ use crate::process::wait_for;
 /// 8 s before it tries again, and a machine may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// One database behind a Unix socket, reconnected to whenever that is needed.
+/// One database behind a Unix socket, or behind that of the leader of several servers, reconnected to
+/// whenever that is needed.
 #[derive(Debug)]
 pub struct Database {
-    socket: PathBuf,
+    sockets: Vec<PathBuf>,
     name: &'static str,
     client: Option<Client>,
 }
@@ -31,24 +33,43 @@ impl Database {
     /// The database `name` behind `socket`; nothing is connected yet.
     #[must_use]
     pub fn new(socket: PathBuf, name: &'static str) -> Self {
+        Self::among(vec![socket], name)
+    }
+
+    /// The database `name` of that of several servers which leads.
+    #[must_use]
+    pub fn among(sockets: Vec<PathBuf>, name: &'static str) -> Self {
         Self {
-            socket,
+            sockets,
             name,
             client: None,
         }
     }
 
-    /// Its socket.
+    /// Its socket, or the first one.
     #[must_use]
     pub fn socket(&self) -> &Path {
-        &self.socket
+        self.sockets.first().map_or(Path::new(""), PathBuf::as_path)
     }
 
     fn client(&mut self) -> Result<&mut Client> {
         if self.client.is_none() {
-            self.client = Some(Client::unix(&self.socket)?);
+            self.client = Some(self.connect()?);
         }
         self.client.as_mut().context("just connected")
+    }
+
+    fn connect(&self) -> Result<Client> {
+        if let [socket] = self.sockets.as_slice() {
+            return Ok(Client::unix(socket)?);
+        }
+        let leading = |socket: &PathBuf| {
+            let mut client = Client::unix(socket).ok()?;
+            let told = announcement(&mut client, self.name).ok()?;
+            told.leader.then_some(client)
+        };
+        let leader = self.sockets.iter().find_map(leading);
+        leader.with_context(|| format!("nobody leads {}", self.name))
     }
 
     /// Asks on the connection that there is, and if it turns out to be one to a

@@ -13,6 +13,7 @@ pub mod checks;
 pub mod ctl;
 pub mod daemon;
 pub mod database;
+pub mod home;
 pub mod interconnect;
 pub mod report;
 pub mod sequence;

@@ -57,11 +57,16 @@ def until(idl, holds, what):
         poller.block()
 
 
-def connect(remote, schema, condition=None, **options):
-    """An IDL of the table Item with its first contents."""
+def begin(remote, schema, **options):
+    """An IDL of the table Item, nothing yet in it."""
     helper = ovs.db.idl.SchemaHelper(schema)
     helper.register_columns("Item", ["name", "number", "tags", "options", "friends"])
-    idl = Heard(remote, helper, **options)
+    return Heard(remote, helper, **options)
+
+
+def connect(remote, schema, condition=None, **options):
+    """The same with its first contents."""
+    idl = begin(remote, schema, **options)
     if condition is not None:
         idl.cond_change("Item", condition)
     until(idl, idl.has_ever_connected, "contents")
@@ -78,6 +83,10 @@ def rows(idl):
 
 def find(idl, name):
     return next(row for row in idl.tables["Item"].rows.values() if row.name == name)
+
+
+def is_there(idl, name):
+    return any(row.name == name for row in idl.tables["Item"].rows.values())
 
 
 def commit(transaction):

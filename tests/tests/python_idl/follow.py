@@ -1,5 +1,5 @@
 """Says what it hears of, and adds a row for each that it has heard of and that asks for it, for as
-long as it lives: through restarts of servers and changes of leaders."""
+long as it lives: through restarts of servers and changes of leaders. Its rows bear its mark."""
 
 import sys
 
@@ -7,7 +7,7 @@ import ovs.db.idl
 import ovs.poller
 from common import say
 
-remote, schema, table = sys.argv[1:]
+remote, schema, table, mark = sys.argv[1:]
 helper = ovs.db.idl.SchemaHelper(schema)
 helper.register_columns(table, ["name"])
 
@@ -28,10 +28,11 @@ while True:
     if names != known:
         known = names
         say("rows", *sorted(names))
-    wanted = sorted(name for name in names if name.startswith("ask-") and "got-" + name not in names)
+    answers = {"%s-got-%s" % (mark, name) for name in names if name.startswith("ask-")}
+    wanted = sorted(answers - names)
     if transaction is None and wanted:
         transaction = ovs.db.idl.Transaction(idl)
-        transaction.insert(idl.tables[table]).name = "got-" + wanted[0]
+        transaction.insert(idl.tables[table]).name = wanted[0]
     poller = ovs.poller.Poller()
     if transaction is not None:
         status = transaction.commit()

@@ -1,12 +1,11 @@
-//! The Python IDL (`ovs`) on ours: everything that it does, through restarts, and as it follows a
-//! cluster's leader.
-//!
-//! It is that of Debian's python3-openvswitch: the tests need no network, and the bindings are of
-//! the same version as the other programs. `OVN_IC_DB_PYTHON` names another interpreter, as that of
-//! a virtual environment with `ovs` from PyPI.
+//! The Python IDL (`ovs`) on ours: everything that it does, in all the ways that it can wait, through
+//! restarts, and as it follows a cluster's leader. Debian's, of the version of the other programs, and
+//! PyPI's newest.
+
+mod interpreter;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,27 +16,12 @@ use ovn_ic_db_tests::world::daemon::Daemon;
 use ovn_ic_db_tests::world::interconnect::{Side, debian_schema};
 use serde_json::json;
 
+use interpreter::Python;
+
 const SCHEMA: &str = include_str!("things.ovsschema");
 
 /// How long one who has lost a server may take to find one again, with pauses of up to 8 s.
 const DEADLINE: Duration = Duration::from_secs(40);
-
-/// The interpreter that has `ovs`. Another one on `PATH` need not have it.
-fn python() -> Result<PathBuf> {
-    let named = std::env::var_os("OVN_IC_DB_PYTHON").map(PathBuf::from);
-    let python = named.unwrap_or_else(|| "/usr/bin/python3".into());
-    let output = Command::new(&python)
-        .args(["-c", "import ovs.db.idl"])
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{} does not start", python.display()))?;
-    ensure!(
-        output.status.success(),
-        "{} has no ovs: apt-get install python3-openvswitch",
-        python.display()
-    );
-    Ok(python)
-}
 
 fn program(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -54,21 +38,22 @@ fn remote(server: &Server) -> String {
     format!("unix:{}", server.socket().display())
 }
 
-/// What the story says on a server.
-fn story(on: Program) -> Result<String> {
+/// What a program says about a new server, with words before those that tell of it.
+fn hear(python: Python, name: &str, words: &[&str], on: Program) -> Result<String> {
     let server = start(on)?;
     let schema = server.folder().join("schema");
     std::fs::write(&schema, SCHEMA)?;
-    let output = Command::new(python()?)
+    let output = Command::new(python.executable()?)
         .arg("-B")
-        .arg(program("story.py"))
+        .arg(program(name))
+        .args(words)
         .arg(remote(&server))
         .arg(schema)
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(
         output.status.success(),
-        "{on:?}: {}\n{said}\n{}\n{}",
+        "{name} {words:?} of {python:?} on {on:?}: {}\n{said}\n{}\n{}",
         output.status,
         String::from_utf8_lossy(&output.stderr),
         server.said()
@@ -76,32 +61,78 @@ fn story(on: Program) -> Result<String> {
     Ok(said)
 }
 
-#[test]
-fn the_idl_does_and_hears_the_same_on_both_servers() -> Result<()> {
-    let (expected, found) = (story(Program::Reference)?, story(Program::Ours)?);
-    ensure!(expected.lines().count() > 30, "a short story: {expected}");
+/// It says the same on both servers, in this many lines at least.
+fn compare(python: Python, name: &str, words: &[&str], lines: usize) -> Result<()> {
+    let expected = hear(python, name, words, Program::Reference)?;
+    let found = hear(python, name, words, Program::Ours)?;
+    ensure!(expected.lines().count() >= lines, "too short: {expected}");
     for (expected, found) in expected.lines().zip(found.lines()) {
-        ensure!(expected == found, "reference: {expected}\nours: {found}");
+        ensure!(
+            expected == found,
+            "{python:?} {words:?}\nreference: {expected}\nours: {found}"
+        );
     }
     ensure!(expected == found, "{expected}\n---\n{found}");
     Ok(())
 }
 
+#[test]
+fn the_idl_does_and_hears_the_same_on_both_servers() -> Result<()> {
+    for python in Python::BOTH {
+        compare(python, "story.py", &[], 30)?;
+    }
+    Ok(())
+}
+
+/// However it waits for several things at once.
+#[test]
+fn two_of_one_process_do_not_hold_each_other_up() -> Result<()> {
+    for (python, mode) in [
+        (Python::Debian, "threads"),
+        (Python::PyPi, "threads"),
+        (Python::PyPi, "eventlet"),
+        (Python::PyPi, "asyncio"),
+    ] {
+        // The answers in one line, and a line for each row.
+        compare(python, "asynchronous.py", &[mode], 82)?;
+    }
+    Ok(())
+}
+
 /// `follow.py` and what it has said.
 struct Follower {
+    mark: &'static str,
     daemon: Daemon,
     output: PathBuf,
 }
 
 impl Follower {
-    fn start(folder: &Path, remotes: &str, schema: &Path, table: &str) -> Result<Self> {
-        let output = folder.join("follow.out");
+    fn start(
+        python: Python,
+        folder: &Path,
+        remotes: &str,
+        schema: &Path,
+        table: &str,
+    ) -> Result<Self> {
+        let mark = python.name();
+        let output = folder.join(format!("{mark}.out"));
         let words = ["-B".into(), program("follow.py").into(), remotes.into()];
         let mut arguments = words.to_vec();
-        arguments.extend([schema.into(), table.into()]);
-        let mut daemon = Daemon::new(python()?, arguments, output.clone());
+        arguments.extend([schema.into(), table.into(), mark.into()]);
+        let mut daemon = Daemon::new(python.executable()?, arguments, output.clone());
         daemon.start()?;
-        Ok(Self { daemon, output })
+        Ok(Self {
+            mark,
+            daemon,
+            output,
+        })
+    }
+
+    /// One of each, at the same time.
+    fn start_both(folder: &Path, remotes: &str, schema: &Path, table: &str) -> Result<[Self; 2]> {
+        let [debian, pypi] =
+            Python::BOTH.map(|python| Self::start(python, folder, remotes, schema, table));
+        Ok([debian?, pypi?])
     }
 
     fn wait_line(&mut self, line: &str) -> Result<()> {
@@ -110,7 +141,16 @@ impl Follower {
             let said = std::fs::read_to_string(&self.output)?;
             Ok(said.lines().any(|said| said == line).then_some(()))
         });
-        waited.with_context(|| std::fs::read_to_string(&self.output).unwrap_or_default())
+        waited.with_context(|| {
+            let said = std::fs::read_to_string(&self.output).unwrap_or_default();
+            format!("{}: {said}", self.mark)
+        })
+    }
+
+    /// Waits until it has heard of a row and of what it has written about that.
+    fn wait_answered(&mut self, row: &str) -> Result<()> {
+        self.wait_line(&format!("create {row}"))?;
+        self.wait_line(&format!("create {}-got-{row}", self.mark))
     }
 }
 
@@ -119,26 +159,33 @@ fn it_comes_back_after_restarts_and_has_missed_nothing() -> Result<()> {
     let mut server = start(Program::Ours)?;
     let schema = server.folder().join("schema");
     std::fs::write(&schema, SCHEMA)?;
-    let mut follower = Follower::start(server.folder(), &remote(&server), &schema, "Item")?;
-    follower.wait_line("connected")?;
+    let remote = remote(&server);
+    let mut followers = Follower::start_both(server.folder(), &remote, &schema, "Item")?;
+    let mut each =
+        |what: &dyn Fn(&mut Follower) -> Result<()>| followers.iter_mut().try_for_each(what);
+    each(&|follower| follower.wait_line("connected"))?;
     let insert = |server: &Server, name: &str| -> Result<()> {
         let insert = json!({"op": "insert", "table": "Item", "row": {"name": name}});
         server.client()?.transact("Things", &[insert])?;
         Ok(())
     };
     insert(&server, "ask-1")?;
-    follower.wait_line("create got-ask-1")?;
+    each(&|follower| follower.wait_answered("ask-1"))?;
     server.kill9()?;
     server.start_again()?;
     insert(&server, "ask-2")?;
-    follower.wait_line("create ask-2")?;
-    follower.wait_line("create got-ask-2")?;
+    each(&|follower| follower.wait_answered("ask-2"))?;
     server.restart()?;
     let delete = json!({"op": "delete", "table": "Item", "where": [["name", "==", "ask-1"]]});
     server.client()?.transact("Things", &[delete])?;
     insert(&server, "ask-3")?;
-    // It has begun anew without the row that is gone, and without a word about that.
-    follower.wait_line("rows ask-2 ask-3 got-ask-1 got-ask-2 got-ask-3")
+    // They have begun anew without the row that is gone, and without a word about that.
+    each(&|follower| {
+        follower.wait_line(
+            "rows ask-2 ask-3 debian-got-ask-1 debian-got-ask-2 debian-got-ask-3 \
+             pypi-got-ask-1 pypi-got-ask-2 pypi-got-ask-3",
+        )
+    })
 }
 
 fn switches(cluster: &Cluster) -> Result<Ctl> {
@@ -155,19 +202,24 @@ fn it_follows_a_clusters_leader() -> Result<()> {
         |cluster| {
             let remotes = cluster.remotes(Side::Northbound);
             let table = "Transit_Switch";
-            let mut follower = Follower::start(folder.path(), &remotes, &schema, table)?;
-            follower.wait_line("connected")?;
+            let mut followers = Follower::start_both(folder.path(), &remotes, &schema, table)?;
+            let mut each = |what: &dyn Fn(&mut Follower) -> Result<()>| {
+                followers.iter_mut().try_for_each(what)
+            };
+            each(&|follower| follower.wait_line("connected"))?;
             switches(cluster)?.run("ts-add ask-1")?;
-            follower.wait_line("create got-ask-1")?;
+            each(&|follower| follower.wait_answered("ask-1"))?;
             let leader = cluster.wait_for_leader(Side::Northbound, |_| true)?;
             cluster.node_mut(leader).kill9()?;
             cluster.wait_for_leader(Side::Northbound, |new| new != leader)?;
             switches(cluster)?.run("--timeout=40 ts-add ask-2")?;
-            follower.wait_line("create ask-2")?;
-            follower.wait_line("create got-ask-2")?;
-            let said = std::fs::read_to_string(&follower.output)?;
-            let told = said.lines().filter(|line| *line == "create ask-1").count();
-            ensure!(told == 1, "the new leader has begun from the start: {said}");
+            each(&|follower| follower.wait_answered("ask-2"))?;
+            each(&|follower| {
+                let said = std::fs::read_to_string(&follower.output)?;
+                let told = said.lines().filter(|line| *line == "create ask-1").count();
+                ensure!(told == 1, "the new leader has begun from the start: {said}");
+                Ok(())
+            })?;
             cluster.start(leader)?;
             cluster.wait_until_whole()
         },

@@ -1,5 +1,4 @@
-//! A whole OVN with its real programs on ours: what is asked for in the Northbound becomes logical
-//! flows, bindings and OpenFlow flows, and what the chassis see comes back; through crashes, too.
+//! What is asked of an OVN, and what befalls it, wherever its databases are.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,27 +7,34 @@ use anyhow::{Result, ensure};
 use ovn_ic_db_tests::process::Program;
 use ovn_ic_db_tests::world::central::Central;
 use ovn_ic_db_tests::world::chassis::Chassis;
+use ovn_ic_db_tests::world::home::Home;
 
 /// How long a change may take to reach the other end. It takes tens of milliseconds, but processors
 /// may be busy.
 const BOUND: Duration = Duration::from_secs(10);
 
+/// What has become of the Northbound at each stage.
+pub type Pictures = Vec<(&'static str, Vec<String>)>;
+
 struct Ovn {
     central: Central,
     chassis: [Chassis; 2],
-    /// What has become of the Northbound at each stage.
-    pictures: Vec<(&'static str, Vec<String>)>,
+    pictures: Pictures,
 }
 
 impl Ovn {
-    fn start(program: Program, folder: &Path) -> Result<Self> {
-        let central = Central::start(program, folder)?;
-        let chassis = |name: &str, address: &str| {
-            let (place, southbound) = (folder.join(name), central.socket());
+    /// The local databases of the chassis are on `program`.
+    fn start(program: Program, home: Box<dyn Home>, folder: &Path) -> Result<Self> {
+        let central = Central::start(home, folder)?;
+        let chassis = |number: usize, name: &str, address: &str| {
+            let (place, southbound) = (folder.join(name), central.home.remotes_of_chassis(number));
             Chassis::start(program, name, address, &place, &southbound)
         };
         Ok(Self {
-            chassis: [chassis("hv1", "127.0.0.1")?, chassis("hv2", "127.0.0.2")?],
+            chassis: [
+                chassis(0, "hv1", "127.0.0.1")?,
+                chassis(1, "hv2", "127.0.0.2")?,
+            ],
             central,
             pictures: Vec::new(),
         })
@@ -112,11 +118,23 @@ impl Ovn {
     /// Nothing is lost, and what is asked for meanwhile comes about.
     fn crash(&mut self) -> Result<()> {
         self.central.kill_active_northd()?;
-        self.central.kill_server()?;
+        for (number, fault) in self.central.home.faults().iter().enumerate() {
+            let start = Instant::now();
+            let [first, _] = &self.chassis;
+            if number > 0 {
+                first.unplug("p1")?;
+                self.central.wait_bound("p1", None)?;
+            }
+            self.central.home.inflict(number)?;
+            first.plug("p1")?;
+            if fault.survived {
+                self.central.wait_bound("p1", Some("hv1"))?;
+            }
+            self.central.home.mend()?;
+            self.central.wait_bound("p1", Some("hv1"))?;
+            println!("{}: {:?}", fault.name, start.elapsed());
+        }
         let [first, second] = &mut self.chassis;
-        first.plug("p1")?;
-        self.central.start_server_again()?;
-        self.central.wait_bound("p1", Some("hv1"))?;
         second.crash_server()?;
         second.plug("p4")?;
         let nbctl = &self.central.nbctl;
@@ -124,7 +142,8 @@ impl Ovn {
         self.central.wait_bound("p4", Some("hv2"))?;
         first.wait_flow("dl_dst=02:00:00:00:00:04", true)?;
         second.wait_flow("dl_dst=02:00:00:00:00:11", true)?;
-        self.keep_picture("after crashes")
+        self.keep_picture("after crashes")?;
+        self.central.home.wait_alike()
     }
 
     fn clear(&mut self) -> Result<()> {
@@ -144,33 +163,20 @@ fn within(what: &str, start: Instant) -> Result<()> {
     Ok(())
 }
 
-fn play(program: Program) -> Result<Vec<(&'static str, Vec<String>)>> {
+/// The whole story in a home that is made in a folder.
+pub fn play(
+    name: &str,
+    program: Program,
+    home: impl FnOnce(&Path) -> Result<Box<dyn Home>>,
+) -> Result<Pictures> {
     let folder = tempfile::Builder::new().prefix("ovn-").tempdir()?;
     let start = Instant::now();
-    let mut ovn = Ovn::start(program, folder.path())?;
+    let mut ovn = Ovn::start(program, home(folder.path())?, folder.path())?;
     ovn.furnish()?;
     ovn.change()?;
     ovn.enlarge()?;
     ovn.crash()?;
     ovn.clear()?;
-    println!("{program:?}: {:?}", start.elapsed());
+    println!("{name}: {:?}", start.elapsed());
     Ok(ovn.pictures)
-}
-
-#[test]
-fn a_whole_ovn_converges_alike_on_both_servers() -> Result<()> {
-    let reference = play(Program::Reference)?;
-    let ours = play(Program::Ours)?;
-    for ((stage, expected), (_, found)) in reference.iter().zip(&ours) {
-        let missing: Vec<&String> = expected.iter().filter(|l| !found.contains(l)).collect();
-        let more: Vec<&String> = found.iter().filter(|l| !expected.contains(l)).collect();
-        ensure!(
-            expected == found,
-            "{stage}: {} lines, {} expected; missing {missing:#?}, too many {more:#?}",
-            found.len(),
-            expected.len()
-        );
-        println!("{stage}: {} lines", found.len());
-    }
-    Ok(())
 }
