@@ -49,6 +49,25 @@ impl Trust {
         self.algorithms
     }
 
+    /// The authorities above a certificate, from its own one on.
+    pub(crate) fn above(&self, certificate: &Certificate) -> Vec<Certificate> {
+        let mut above: Vec<Certificate> = Vec::new();
+        while above.len() < MAX_BETWEEN as usize {
+            let last = above.last().unwrap_or(certificate);
+            if last.is_self_issued() {
+                break;
+            }
+            let issuer = named(&self.authorities, last)
+                .find(|issuer| signed(self.algorithms, issuer, last).is_ok())
+                .cloned();
+            let Some(issuer) = issuer else {
+                break;
+            };
+            above.push(issuer);
+        }
+        above
+    }
+
     /// Checks a peer's certificate with the others that it sent, at a time in seconds since 1970.
     ///
     /// # Errors

@@ -29,7 +29,8 @@ pub struct Files {
     /// The authorities whose certificates are taken from peers, PEM.
     pub authorities: PathBuf,
     /// Certificates of authorities that are shown to peers behind the own one, PEM: a peer that has none yet
-    /// can take them from there.
+    /// can take them from there. Where there is no file, they are those of `authorities` that lead up from it, as with
+    /// OpenSSL.
     pub shown: Option<PathBuf>,
     /// If there is no file of authorities, it is made of what the first server shows that is called
     /// (`--bootstrap-ca-cert`).
@@ -181,22 +182,22 @@ impl KeySet {
         if let Some(Err(error)) = outdated.min_by_key(Result::is_err) {
             return Err(error);
         }
-        let shown = match &files.shown {
-            Some(path) => certificates(path, Role::Authorities)?,
-            None => Vec::new(),
-        };
-        let chain = chain.into_iter().chain(shown);
-        let chain = chain.map(|certificate| certificate.der);
         let hints = authorities
             .iter()
             .map(|authority| DistinguishedName::from(authority.subject_der.clone()));
+        let hints = hints.collect();
+        let trust = Trust::new(authorities, provider.signature_verification_algorithms);
+        let shown = match (&files.shown, chain.last()) {
+            (Some(path), _) => certificates(path, Role::Authorities)?,
+            (None, Some(last)) => trust.above(last),
+            (None, None) => Vec::new(),
+        };
+        let chain = chain.into_iter().chain(shown);
+        let chain = chain.map(|certificate| certificate.der);
         Ok(KeySet {
             certified: Arc::new(CertifiedKey::new(chain.collect(), key)),
-            hints: hints.collect(),
-            trust: Arc::new(Trust::new(
-                authorities,
-                provider.signature_verification_algorithms,
-            )),
+            hints,
+            trust: Arc::new(trust),
             provider,
             certificate,
         })

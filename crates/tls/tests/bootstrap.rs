@@ -15,7 +15,7 @@ use support::{make, sockets};
 const PATIENCE: Duration = Duration::from_secs(20);
 const YEARS: (i32, i32) = (2020, 4000);
 
-/// A server's keys, which it shows with the authority of a file.
+/// A server's keys, which it shows with the authority of a file; without one with its own.
 fn server(folder: &Path, shown: Option<&Path>) -> Arc<Tls> {
     let shown = shown.map(Path::to_owned);
     let files = make(folder, YEARS);
@@ -53,7 +53,7 @@ async fn the_first_server_is_believed_and_checked_from_then_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     let theirs = at("server/cacert");
-    let server = server(&at("server"), Some(&theirs));
+    let server = server(&at("server"), None);
     let file = at("bootstrapped");
     let newcomer = newcomer(&at("newcomer"), &file);
     assert!(newcomer.current().awaits_authority());
@@ -112,7 +112,13 @@ async fn what_leads_to_no_authority_is_not_taken() {
     let at = |name: &str| folder.path().join(name);
     let file = at("bootstrapped");
     let newcomer = newcomer(&at("newcomer"), &file);
-    let alone = server(&at("alone"), None);
+    // It trusts others alone.
+    make(&at("others"), YEARS);
+    let alone = Files {
+        authorities: at("others/cacert"),
+        ..make(&at("alone"), YEARS)
+    };
+    let alone = Tls::load(alone).expect("keys");
     let error = call(&newcomer, &alone).await.expect_err("no authority");
     let said = error.to_string();
     assert!(

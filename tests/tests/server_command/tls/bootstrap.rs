@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use ovn_ic_db_tests::keys::Keys;
 use ovn_ic_db_tests::process::{Program, Server, Source, require, wait_for};
 
 use super::{
@@ -21,18 +22,22 @@ fn newcomer(pki: &Pki, file: &Path) -> [String; 3] {
     [key, certificate, bootstrap(file)]
 }
 
+fn other(program: Program) -> Program {
+    match program {
+        Program::Reference => Program::Ours,
+        Program::Ours => Program::Reference,
+    }
+}
+
 fn bootstrap(file: &Path) -> String {
     format!("--bootstrap-ca-cert={}", file.display())
 }
 
-/// A server with the number 1, which shows its authority or not, and its port.
-fn source(program: Program, pki: &Pki, shows: bool) -> Result<(Server, u16)> {
+/// A server with the number 1 and more options, and its port.
+fn source(program: Program, keys: &Keys, more: &[String]) -> Result<(Server, u16)> {
     let (port, listen) = listening()?;
-    let mut more = vec![listen];
-    if shows {
-        more.push(format!("--peer-ca-cert={}", pki.authority().display()));
-    }
-    let source = start(program, &new_database("D"), &pki.keys("source"), &more)?;
+    let more = [&[listen], more].concat();
+    let source = start(program, &new_database("D"), keys, &more)?;
     write(&source, 1)?;
     Ok((source, port))
 }
@@ -50,7 +55,8 @@ fn certificates(file: &Path) -> Result<Vec<String>> {
 fn follow(source: Program, follower: Program) -> Result<u32> {
     let folder = tempfile::tempdir()?;
     let pki = Pki::new(&folder.path().join("pki"), &["source", "newcomer"])?;
-    let (source, port) = self::source(source, &pki, true)?;
+    // It shows the authority that it trusts.
+    let (source, port) = self::source(source, &pki.keys("source"), &[])?;
     let mut mode = 0;
     let ways = [
         (new_database("Own"), format!("relay:D:ssl:127.0.0.1:{port}")),
@@ -102,7 +108,7 @@ fn listen(program: Program) -> Result<()> {
     ensure!(!output.stdout.is_empty(), "{output:?}");
     let words: &[&str] = match program {
         Program::Reference => &["certificate verify failed"],
-        Program::Ours => &["refused: the certificate \"CN=client\" cannot be checked"],
+        Program::Ours => &["refused: the certificate", "CN=client\" cannot be checked"],
     };
     wait_for_line(&server, words)?;
     ensure!(!file.exists(), "it was made");
@@ -132,14 +138,21 @@ fn refuse(program: Program) -> Result<()> {
         start_with(program, &new_database("Own"), &keys, &[way])
     };
     let file = folder.path().join("bootstrapped.pem");
-    let silent = source(Program::Reference, &pki, false)?;
+    // It trusts others alone.
+    let others = Pki::new(&folder.path().join("others"), &[])?;
+    let keys = Keys {
+        authority: others.authority(),
+        ..pki.keys("source")
+    };
+    let silent = source(other(program), &keys, &[])?;
     let relay = begin(&silent, &file)?;
     wait_for_line(
         &relay,
         &["could not bootstrap CA cert", "is not self-signed"],
     )?;
     ensure!(!file.exists(), "it was made");
-    let shows = source(Program::Reference, &pki, true)?;
+    let shown = format!("--peer-ca-cert={}", pki.authority().display());
+    let shows = source(other(program), &keys, &[shown])?;
     let nowhere = folder.path().join("none/bootstrapped.pem");
     let relay = begin(&shows, &nowhere)?;
     let creating = format!("creating {} failed: No such file", nowhere.display());
@@ -165,7 +178,7 @@ fn what_is_no_authority_is_not_taken() -> Result<()> {
 fn named_in_a_database(program: Program) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let pki = Pki::new(&folder.path().join("pki"), &["source", "newcomer"])?;
-    let (_source, port) = source(Program::Reference, &pki, true)?;
+    let (_source, port) = source(other(program), &pki.keys("source"), &[])?;
     let file = folder.path().join("bootstrapped.pem");
     let schema = r#"{"name":"Keys","version":"1.0.0","tables":{"SSL":{"isRoot":true,
         "columns":{"ca_cert":{"type":"string"},"bootstrap_ca_cert":{"type":"boolean"}}}}}"#;
