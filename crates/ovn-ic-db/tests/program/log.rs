@@ -111,7 +111,7 @@ fn lines_can_be_json() -> Result<()> {
     let dropped = north.iter().find(|line| line["level"] == "warn");
     let dropped = dropped.context("a warning")?;
     assert_eq!(dropped["db"], "nb");
-    assert_eq!(dropped["module"], "ovsdb_server::session");
+    assert_eq!(dropped["module"], "ovsdb_server::session::greeting");
     let south = parse(&log(&program, "sb")?)?;
     ensure!(
         south.iter().all(|line| line["level"] != "warn"),
