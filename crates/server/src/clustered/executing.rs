@@ -104,7 +104,8 @@ impl Executing {
             } else if follower.is_full() || follower.refused.is_some_and(|first| number > first) {
                 follower.refuse(number);
             } else {
-                follower.refused = None;
+                // Those before the refused one do not stand for it.
+                follower.refused = follower.refused.filter(|first| number < *first);
                 follower.seen.insert(number, length);
                 follower.bytes += length;
                 new.insert(number);
