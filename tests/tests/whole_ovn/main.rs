@@ -23,11 +23,11 @@ fn a_whole_ovn_converges_alike_wherever_its_databases_are() -> Result<()> {
     })?;
     compare("alone", &reference, &alone)?;
     let relayed = play("ours behind a relay", Program::Ours, |folder| {
-        Ok(Box::new(Relayed::start(folder)?))
+        Ok(Box::new(Relayed::start(Program::Ours, folder)?))
     })?;
     compare("behind a relay", &reference, &relayed)?;
     let clusters = play("our clusters", Program::Ours, |folder| {
-        Ok(Box::new(Clusters::start(folder)?))
+        Ok(Box::new(Clusters::start(Program::Ours, folder)?))
     })?;
     compare("in clusters", &reference, &clusters)
 }

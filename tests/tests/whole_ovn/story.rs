@@ -40,6 +40,15 @@ impl Ovn {
         })
     }
 
+    /// From its first switch until nothing is left of it.
+    fn live(&mut self) -> Result<()> {
+        self.furnish()?;
+        self.change()?;
+        self.enlarge()?;
+        self.crash()?;
+        self.clear()
+    }
+
     fn keep_picture(&mut self, stage: &'static str) -> Result<()> {
         self.central.synchronize()?;
         self.central.check_alive()?;
@@ -172,11 +181,9 @@ pub fn play(
     let folder = tempfile::Builder::new().prefix("ovn-").tempdir()?;
     let start = Instant::now();
     let mut ovn = Ovn::start(program, home(folder.path())?, folder.path())?;
-    ovn.furnish()?;
-    ovn.change()?;
-    ovn.enlarge()?;
-    ovn.crash()?;
-    ovn.clear()?;
+    if let Err(error) = ovn.live() {
+        return Err(error.context(format!("{name}: {}", ovn.central.home.said())));
+    }
     println!("{name}: {:?}", start.elapsed());
     Ok(ovn.pictures)
 }

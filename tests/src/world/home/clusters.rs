@@ -29,8 +29,8 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Has the files made by `ovsdb-tool`, and starts ours on them.
-    fn start(bound: Bound, folder: &Path) -> Result<Self> {
+    /// Has the files made by `ovsdb-tool`, and starts servers on them.
+    fn start(program: Program, bound: Bound, folder: &Path) -> Result<Self> {
         let mut addresses = Vec::new();
         let mut members = Vec::new();
         for number in 0..3 {
@@ -42,7 +42,7 @@ impl Cluster {
                 tcp: true,
                 ..Options::default()
             };
-            members.push(Server::start(Program::Ours, &Source::File(file), &options)?);
+            members.push(Server::start(program, &Source::File(file), &options)?);
         }
         let cluster = Self { bound, members };
         cluster.wait_whole()?;
@@ -125,10 +125,10 @@ impl Clusters {
     ///
     /// # Errors
     /// If one does not start or join.
-    pub fn start(folder: &Path) -> Result<Self> {
-        let north = Cluster::start(Bound::North, folder)?;
-        let south = Cluster::start(Bound::South, folder)?;
-        let relay = start_relay(&south.remotes())?;
+    pub fn start(program: Program, folder: &Path) -> Result<Self> {
+        let north = Cluster::start(program, Bound::North, folder)?;
+        let south = Cluster::start(program, Bound::South, folder)?;
+        let relay = start_relay(program, &south.remotes())?;
         Ok(Self {
             north,
             south,

@@ -105,6 +105,12 @@ pub trait Home: Debug {
         Ok(())
     }
 
+    /// The end of what each of its servers said.
+    fn said(&mut self) -> String {
+        let said: Vec<String> = self.servers().iter().map(|server| server.said()).collect();
+        said.join("\n")
+    }
+
     /// Waits until all copies of the Southbound have the same contents.
     ///
     /// # Errors

@@ -15,21 +15,21 @@ pub struct Relayed {
     relay: Server,
 }
 
-/// Starts a relay of ours of a Southbound.
-pub(super) fn start_relay(remotes: &str) -> Result<Server> {
+/// Starts a relay of a Southbound.
+pub(super) fn start_relay(program: Program, remotes: &str) -> Result<Server> {
     let source = Source::Relay(format!("{}:{remotes}", Bound::South.database()));
-    Server::start(Program::Ours, &source, &Options::default())
+    Server::start(program, &source, &Options::default())
 }
 
 impl Relayed {
-    /// Starts both, of ours, with files in `folder`.
+    /// Starts both, with files in `folder`.
     ///
     /// # Errors
     /// If one does not start.
-    pub fn start(folder: &Path) -> Result<Self> {
-        let source = Standalone::start(Program::Ours, folder)?;
+    pub fn start(program: Program, folder: &Path) -> Result<Self> {
+        let source = Standalone::start(program, folder)?;
         let address = source.server.tcp_address().context("no TCP")?;
-        let relay = start_relay(&format!("tcp:{address}"))?;
+        let relay = start_relay(program, &format!("tcp:{address}"))?;
         Ok(Self { source, relay })
     }
 }
