@@ -160,6 +160,33 @@ fn write_without(
     Ok(())
 }
 
+/// Starts a follower that has to get a snapshot, and crashes before it says that it has it.
+fn crash_at_the_snapshot(cluster: &mut Cluster, follower: usize) -> Result<()> {
+    let others: Vec<usize> = cluster.working();
+    // So that it can be told before anything is sent.
+    for other in &others {
+        cluster.node_mut(*other).freeze()?;
+    }
+    cluster.start(follower)?;
+    let how = ["crash-before-sending-install-snapshot-reply"];
+    wait_for("the failure test", PATIENCE, || {
+        let control = cluster.node(follower);
+        // It may be on its way to being a member.
+        let told = control.control(SIDE, "cluster/failure-test", &how);
+        Ok(told
+            .is_ok_and(|said| said.trim_end() == "test engaged")
+            .then_some(()))
+    })?;
+    for other in &others {
+        cluster.node_mut(*other).thaw()?;
+    }
+    let ended = wait_for("the process's end", PATIENCE, || {
+        Ok(cluster.node_mut(follower).check_alive().err())
+    })?;
+    ensure!(format!("{ended}").contains("exit status: 1"), "{ended}");
+    cluster.node_mut(follower).kill9()
+}
+
 /// It has got all rows, by a snapshot of at least so many bytes.
 fn is_back(cluster: &mut Cluster, follower: usize, bytes: usize) -> Result<Rows> {
     cluster.wait_until_whole()?;
@@ -186,7 +213,8 @@ fn under(
     })
 }
 
-/// Its process has ended: its clients come back with what they knew before.
+/// Its process has ended, and ends again when it has the snapshot: its clients come back with what they
+/// knew before.
 #[test]
 fn a_killed_follower_gets_a_snapshot() -> Result<()> {
     under(Wiring::Loopback, |cluster, workload, follower| {
@@ -194,6 +222,7 @@ fn a_killed_follower_gets_a_snapshot() -> Result<()> {
         let known = before.last_id;
         cluster.node_mut(follower).kill9()?;
         write_without(cluster, workload, follower, 0)?;
+        crash_at_the_snapshot(cluster, follower)?;
         cluster.start(follower)?;
         let expected = is_back(cluster, follower, 0)?;
         let mut again = Watcher::start(cluster, follower, &known, before.rows)?;

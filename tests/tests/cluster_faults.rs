@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use ovn_ic_db_tests::client::Client;
+use ovn_ic_db_tests::cluster::status::announced;
 use ovn_ic_db_tests::cluster::{
     Cluster, Kind, Options, Plan, Wiring, Workload, run, under_workload,
 };
+use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
 use serde_json::json;
 
+/// From the start of a server to its first answers.
+const ANSWERS: Duration = Duration::from_secs(10);
 /// Longer than the election timer of 1 s and its random part of another one.
 const LONGER_THAN_AN_ELECTION: Duration = Duration::from_millis(3500);
 
@@ -100,6 +104,40 @@ fn all_nodes_are_frozen_and_go_on_one_after_the_other() -> Result<()> {
         }
         workload.wait_until_all_write(cluster, &[])?;
         cluster.node_mut(2).thaw()
+    })
+}
+
+/// Its system takes connections for those that it cannot talk to.
+#[test]
+fn a_newcomer_whose_peers_are_frozen_answers_and_says_for_whom_it_waits() -> Result<()> {
+    let options = Options {
+        spare: 1,
+        ..Options::three(Kind::Ours, Wiring::Loopback)
+    };
+    run(&options, |cluster| {
+        let spare = cluster.add_node()?;
+        for peer in 0..3 {
+            cluster.node_mut(peer).freeze()?;
+        }
+        cluster.start_as(spare, Kind::Ours)?;
+        for side in Side::BOTH {
+            wait_for("an answer while it joins", ANSWERS, || {
+                // It may not listen yet.
+                let status = cluster.status(spare, side).ok();
+                Ok(status.filter(|status| status.status == "joining cluster"))
+            })?;
+            let told = announced(&cluster.node(spare).socket(side), side)?;
+            ensure!(!told.connected && !told.leader, "{told:?}");
+            wait_for("for whom it waits", ANSWERS, || {
+                let said = cluster.troubles(spare, side)?.join("; ");
+                Ok(said.contains("waits for").then_some(()))
+            })?;
+        }
+        for peer in 0..3 {
+            cluster.node_mut(peer).thaw()?;
+        }
+        cluster.wait_for_servers(4)?;
+        cluster.wait_until_whole()
     })
 }
 

@@ -8,7 +8,7 @@ use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::cluster::{Cluster, Kind, Options, Wiring, run};
 use ovn_ic_db_tests::process::wait_for;
 use ovn_ic_db_tests::world::interconnect::Side;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,11 +41,9 @@ fn insert_stt_gateway(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn troubles(cluster: &Cluster, side: Side) -> Result<Value> {
+fn troubles(cluster: &Cluster, side: Side) -> Result<Vec<String>> {
     let leader = cluster.wait_for_leader(side, |_| true)?;
-    let mut client = Client::unix(&cluster.node(leader).socket(side))?;
-    let report = client.call("ovn_ic_db.status", json!([side.database()]))?;
-    Ok(report["member"]["troubles"].clone())
+    cluster.troubles(leader, side)
 }
 
 #[test]
@@ -94,7 +92,7 @@ fn the_schema_waits_for_the_last_old_member_and_for_contents_that_fit() -> Resul
         ensure!(copies > 0, "no {kept}* at any node");
 
         let said = wait_for("what keeps the southbound", PATIENCE, || {
-            let said = troubles(cluster, Side::Southbound)?.to_string();
+            let said = troubles(cluster, Side::Southbound)?.join("; ");
             Ok(said.contains("cannot be converted").then_some(said))
         })?;
         ensure!(said.contains("stt"), "{said}");

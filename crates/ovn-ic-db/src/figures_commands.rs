@@ -92,8 +92,10 @@ impl Measured {
                 continue;
             };
             let status = member.status();
-            let connected = status.connections.iter().filter(|link| link.connected);
-            add("raft-connections", connected.count());
+            let connected = || status.connections.iter().filter(|link| link.connected);
+            add("raft-connections", connected().count());
+            let waiting = connected().map(|link| link.waiting).sum::<u64>();
+            add("raft-backlog-kB", number(waiting / 1000));
             let log = &status.log;
             add("raft-log", number(log.end.saturating_sub(log.first)));
         }

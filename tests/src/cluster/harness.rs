@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::network::{Network, Wiring};
 use super::node::{Kind, Manner, Node, Site, Variables};
-use super::status::{Status, announced};
+use super::status::{Status, announced, troubles};
 use crate::keys::Authority;
 use crate::process::{require, wait_for};
 use crate::world::interconnect::Side;
@@ -252,6 +252,14 @@ impl Cluster {
     /// If it does not answer in time.
     pub fn status(&self, number: usize, side: Side) -> Result<Status> {
         Status::ask(&self.nodes[number].control_socket(side), side)
+    }
+
+    /// What keeps a node of ours from being well, in its own words.
+    ///
+    /// # Errors
+    /// If it does not answer in time.
+    pub fn troubles(&self, number: usize, side: Side) -> Result<Vec<String>> {
+        troubles(&self.nodes[number].socket(side), side)
     }
 
     /// The working node that leads, if one says so. Of two that do, the one

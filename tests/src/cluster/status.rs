@@ -114,6 +114,18 @@ pub fn announced(socket: &Path, side: Side) -> Result<Announcement> {
     announcement(&mut client, side.database())
 }
 
+/// What keeps a member of ours from being well, in its own words.
+///
+/// # Errors
+/// If it does not answer in time, or is none of ours.
+pub fn troubles(socket: &Path, side: Side) -> Result<Vec<String>> {
+    let mut client = Client::unix(socket)?;
+    client.deadline = PATIENCE;
+    let report = client.call("ovn_ic_db.status", json!([side.database()]))?;
+    let troubles = report["member"]["troubles"].clone();
+    serde_json::from_value(troubles).with_context(|| format!("no troubles: {report}"))
+}
+
 /// Whether the results of a transaction hold an error, and which.
 #[must_use]
 pub fn error_in(results: &[Value]) -> Option<&str> {

@@ -133,6 +133,9 @@ pub struct ConnectionStatus {
     pub dialled: bool,
     /// It can be used.
     pub connected: bool,
+    /// Bytes that wait to be written to it, without snapshots. Members of before do not say it.
+    #[serde(default)]
+    pub waiting: u64,
 }
 
 /// A server, as a member sees it.

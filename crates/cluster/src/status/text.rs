@@ -247,6 +247,7 @@ mod tests {
                 address: "unix:s3.raft".to_owned(),
                 dialled: true,
                 connected: false,
+                waiting: 0,
             }],
             disconnections: 1,
             servers: vec![own, other],

@@ -76,6 +76,7 @@ impl<'a> Lines<'a> {
                 other => panic!("{other}"),
             },
             connected: inside.is_none(),
+            waiting: 0,
         }
     }
 

@@ -202,6 +202,7 @@ fn connections(standing: &node::Standing) -> Vec<ConnectionStatus> {
         address: link.address.clone(),
         dialled: link.dialled,
         connected: true,
+        waiting: u64::try_from(link.waiting_bytes).unwrap_or(u64::MAX),
     });
     let broken = standing
         .broken
@@ -211,6 +212,7 @@ fn connections(standing: &node::Standing) -> Vec<ConnectionStatus> {
             address: address.clone(),
             dialled: true,
             connected: false,
+            waiting: 0,
         });
     links.chain(broken).collect()
 }
