@@ -96,19 +96,19 @@ const DAMAGES: [(&str, Damage, &str); 8] = [
     ),
 ];
 
-fn set_aside(file: &Path) -> Result<bool> {
+/// What is kept beside a file, as `FILE.WHAT-...`.
+fn kept(file: &Path, what: &str) -> Result<Vec<Vec<u8>>> {
     let folder = file.parent().context("a folder")?;
     let name = file.file_name().context("a name")?.to_string_lossy();
+    let begin = format!("{name}.{what}-");
+    let mut kept = Vec::new();
     for entry in fs::read_dir(folder)? {
-        let other = entry?.file_name();
-        if other
-            .to_string_lossy()
-            .starts_with(&format!("{name}.damaged-"))
-        {
-            return Ok(true);
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&begin) {
+            kept.push(fs::read(entry.path())?);
         }
     }
-    Ok(false)
+    Ok(kept)
 }
 
 #[test]
@@ -129,9 +129,14 @@ fn a_member_comes_back_whatever_its_file_has_become() -> Result<()> {
             cluster.wait_for_servers(3).context(what)?;
             let rows = converged(cluster, SIDE)?;
             ensure!(rows.len() == from + 10, "{what}: {} rows", rows.len());
-            if word == DAMAGED {
-                ensure!(set_aside(&file)?, "{what}: no copy is left");
-            }
+            let is_kept = if word == DAMAGED {
+                kept(&file, "damaged")?.contains(&bytes)
+            } else {
+                let ends = kept(&file, "torn")?;
+                ends.iter()
+                    .any(|end| !end.is_empty() && bytes.ends_with(end))
+            };
+            ensure!(is_kept, "{what}: no copy is left");
             let said = said(cluster, victim)?;
             ensure!(
                 said.contains(word) && !said.contains("panicked"),

@@ -127,10 +127,11 @@ fn count_strong_references(
                 |key, value| added.extend(strong_targets(column, key, value)),
             );
             // A row does not hold itself.
-            for target in removed.into_iter().filter(|(_, target)| target != uuid) {
+            let itself = (*table, *uuid);
+            for target in removed.into_iter().filter(|target| *target != itself) {
                 counts.change(draft, target, -1);
             }
-            for target in added.into_iter().filter(|(_, target)| target != uuid) {
+            for target in added.into_iter().filter(|target| *target != itself) {
                 if draft.row(target.0, &target.1).is_none()
                     && draft.old(target.0, &target.1).is_none()
                 {
@@ -209,7 +210,7 @@ fn delete_all_garbage(
             }
             each_element(row.get(id), |key, value| {
                 for target in strong_targets(column, key, value) {
-                    if target.1 != uuid && counts.change(draft, target, -1) == 0 {
+                    if target != (table, uuid) && counts.change(draft, target, -1) == 0 {
                         suspects.push(target);
                     }
                 }
@@ -289,7 +290,8 @@ fn remove_dangling_weak_references(
                 &after,
                 |key, value| {
                     for target in strong_targets(column, key, value) {
-                        lost_strong |= target.1 != uuid && counts.change(draft, target, -1) == 0;
+                        lost_strong |=
+                            target != (table, uuid) && counts.change(draft, target, -1) == 0;
                     }
                 },
                 |_, _| {},

@@ -186,7 +186,7 @@ impl Play {
 
     /// A client of the follower asks for something.
     fn ask(&mut self, text: Bytes) {
-        let Ok(document) = Document::parse(text.clone()) else {
+        let Ok(document) = Document::parse(text) else {
             return;
         };
         self.jobs += 1;
@@ -206,7 +206,7 @@ impl Play {
             arrived: Instant::now(),
             owns_lock: Arc::new(|name| name == "mine"),
             answer: Arc::new(Nobody),
-            text,
+            text: Bytes::copy_from_slice(document.root().source()),
             id: None,
             passed_on_in: None,
         };

@@ -44,7 +44,7 @@ pub(crate) fn check(version: &Version) {
                         column.name
                     );
                     // A row does not hold itself.
-                    if uuid != row.uuid() {
+                    if (table, uuid) != (id, row.uuid()) {
                         held.insert((table, uuid));
                     }
                 }

@@ -37,6 +37,7 @@ mod symlink;
 mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod torn;
 mod turn;
 
 pub use append::Appender;
@@ -50,7 +51,8 @@ pub use file_system::{Access, FileSystem, LogFile, Replace};
 pub use lock::Lock;
 pub use policy::{CompactionSchedule, Model};
 pub use queue::{Batch, Done, Refused};
-pub use reader::{End, Reader, Record, Torn};
+pub use reader::{End, Reader, Record};
 pub use record::{Header, MAX_HEADER, Magic, RecordBuffer, parse_header};
 pub use symlink::resolve;
+pub use torn::Torn;
 pub use turn::Turn;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::file_system::read_full_at;
 use crate::record::{LEAD, MAX_HEADER, excerpt, parse_header, sha1};
 use crate::tail::{Behind, search};
-use crate::{Access, FileSystem, LogError, LogFile, Magic};
+use crate::{Access, FileSystem, LogError, LogFile, Magic, Torn};
 
 /// One record of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,28 +15,6 @@ pub struct Record<'a> {
     pub offset: u64,
     /// Its JSON text, without the newline at its end. The hash was right; that it is JSON is not checked.
     pub json: &'a [u8],
-}
-
-/// A torn end: the last write never completed, so it was never acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Torn {
-    /// Where it begins in the file, in bytes.
-    pub offset: u64,
-    /// How many bytes it has.
-    pub length: u64,
-    /// What is wrong with it.
-    pub reason: String,
-}
-
-impl std::fmt::Display for Torn {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Torn {
-            offset,
-            length,
-            reason,
-        } = self;
-        write!(f, "the last {length} bytes, from offset {offset}: {reason}")
-    }
 }
 
 /// Where a file's records end.

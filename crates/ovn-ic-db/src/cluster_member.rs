@@ -202,9 +202,6 @@ impl ClusterMember {
         let identity = file.replayed().header.identity.clone();
         let settings = self.node_settings(&identity.local_address)?;
         let path = file.path().to_owned();
-        if let Some(torn) = file.torn() {
-            tracing::warn!(db = self.side.short(), "{}: {torn}", path.display());
-        }
         let adding = self.subject.add_member(file, settings, connections);
         let about = logging::of_database(self.side);
         let member = adding.instrument(about).await?;

@@ -84,6 +84,11 @@ impl Subject {
         connections: Option<Connections>,
     ) -> anyhow::Result<Arc<Clustered>> {
         let name = file.replayed().header.identity.name.clone();
+        let save = move || (file.save_torn(), file);
+        let (dropped, file) = tokio::task::spawn_blocking(save).await?;
+        if let Some(dropped) = dropped {
+            tracing::warn!(db = &*name, "{dropped}");
+        }
         let service = Arc::clone(&self.service);
         let disk = Arc::new(Disk);
         let member = Clustered::start(service, file, disk, settings, connections).await?;

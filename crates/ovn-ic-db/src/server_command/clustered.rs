@@ -58,9 +58,6 @@ async fn add(
     let listen = places(address, &wire)
         .await
         .with_context(|| format!("{address}: members cannot be listened for"))?;
-    if let Some(torn) = file.torn() {
-        tracing::warn!(db = name, "{}: {torn}", file.path().display());
-    }
     let alone = is_alone(replayed);
     let settings = node::Settings {
         db: name,

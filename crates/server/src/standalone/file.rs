@@ -1,6 +1,5 @@
 //! Opening, making and rewriting a database file, before it is served.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -128,25 +127,9 @@ impl File {
     }
 
     /// Puts a copy of what starting will drop beside the file, and says both in words; none if the
-    /// file is whole. It may be all that is left of a record that was damaged later.
+    /// file is whole ([`Torn::save`]). Blocks.
     pub fn save_torn(&self) -> Option<String> {
-        let torn = self.torn()?;
-        let file = self.path().display();
-        let copy = format!("{file}.torn-{}", torn.offset);
-        let saved = self.copy_torn(torn, Path::new(&copy));
-        let where_to = match saved {
-            Ok(()) => format!("a copy is in {copy}"),
-            Err(error) => format!("a copy cannot be put in {copy}: {error}"),
-        };
-        Some(format!("{file}: dropped {torn}; {where_to}"))
-    }
-
-    fn copy_torn(&self, torn: &Torn, to: &Path) -> std::io::Result<()> {
-        let mut from = std::fs::File::open(self.path())?;
-        from.seek(SeekFrom::Start(torn.offset))?;
-        let mut copy = std::fs::File::create(to)?;
-        std::io::copy(&mut from.take(torn.length), &mut copy)?;
-        copy.sync_all()
+        self.torn().map(|torn| torn.save(self.path()))
     }
 
     /// Replaces the contents by `version`, under its schema, before the file is served. On an error

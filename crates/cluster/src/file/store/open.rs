@@ -83,6 +83,12 @@ impl ClusterFile {
         self.end.torn.as_ref()
     }
 
+    /// Puts a copy of it beside the file, and says both in words; none if the file is whole
+    /// ([`Torn::save`]). Blocks.
+    pub fn save_torn(&self) -> Option<String> {
+        self.torn().map(|torn| torn.save(self.path()))
+    }
+
     /// Gives the lock back, for who does not want the file.
     pub fn into_lock(self) -> Lock {
         self.lock
