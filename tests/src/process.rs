@@ -1,6 +1,9 @@
 //! A server under test as a process: started on a database file of its own,
 //! waited for until it answers, and killed when the test lets go of it.
 
+mod programs;
+mod resources;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,17 +18,10 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 
+pub use programs::{Program, built, executable, require};
+
 /// How long a server may take to answer after its start, or to end when asked.
 pub const START_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Which implementation to start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
-    /// Debian's `ovsdb-server`, or the one that `OVSDB_SERVER_BIN` names.
-    Reference,
-    /// `ovn-ic-db ovsdb-server`, from `OVN_IC_DB_BIN` or the target folder.
-    Ours,
-}
 
 /// What the server is started on.
 #[derive(Clone, Debug)]
@@ -63,53 +59,6 @@ pub struct Server {
     port: Option<u16>,
     child: Option<Child>,
     folder: TempDir,
-}
-
-/// Finds an executable on `PATH` or in the folders of system daemons.
-///
-/// # Errors
-/// Says which Debian package to install if there is no such program.
-pub fn require(program: &str, debian_package: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
-        .with_context(|| format!("{program} is missing: apt-get install {debian_package}"))
-}
-
-/// The executable of a program under test.
-///
-/// # Errors
-/// If it is not there, with what to do about it.
-pub fn executable(program: Program) -> Result<PathBuf> {
-    match program {
-        Program::Reference => match std::env::var_os("OVSDB_SERVER_BIN") {
-            Some(path) => Ok(path.into()),
-            None => require("ovsdb-server", "openvswitch-common"),
-        },
-        Program::Ours => {
-            if let Some(path) = std::env::var_os("OVN_IC_DB_BIN") {
-                return Ok(path.into());
-            }
-            built("ovn-ic-db").context("cargo build -p ovn-ic-db")
-        }
-    }
-}
-
-/// A program of this workspace that was built with the test.
-///
-/// # Errors
-/// If it was not.
-pub fn built(program: &str) -> Result<PathBuf> {
-    // A test runs as target/PROFILE/deps/NAME-HASH, or one folder higher.
-    let test = std::env::current_exe().context("where the test itself is")?;
-    test.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|folder| folder.join(program))
-        .find(|candidate| candidate.is_file())
-        .with_context(|| format!("no {program} near {}", test.display()))
 }
 
 /// Makes an empty standalone database file with `ovsdb-tool create`.
@@ -366,54 +315,6 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
-    }
-
-    /// How much memory it has in use now.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn resident_bytes(&self) -> Result<u64> {
-        let pages: u64 = self
-            .proc("statm")?
-            .split_whitespace()
-            .nth(1)
-            .context("statm without a second figure")?
-            .parse()?;
-        Ok(pages * rustix::param::page_size() as u64)
-    }
-
-    /// How much processor time it has used.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn processor_time(&self) -> Result<Duration> {
-        let stat = self.proc("stat")?;
-        // The name in parentheses may hold spaces; user and system time are the
-        // 12th and 13th figure behind it.
-        let (_, rest) = stat.rsplit_once(')').context("stat without a name")?;
-        let ticks: Vec<u64> = rest
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
-        let ticks = ticks.iter().sum::<u64>() as f64;
-        let second = rustix::param::clock_ticks_per_second() as f64;
-        Ok(Duration::from_secs_f64(ticks / second))
-    }
-
-    /// How many files, sockets among them, it has open.
-    ///
-    /// # Errors
-    /// If it does not run.
-    pub fn open_files(&self) -> Result<usize> {
-        let pid = self.pid().context("the server does not run")?;
-        Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
-    }
-
-    fn proc(&self, file: &str) -> Result<String> {
-        let pid = self.pid().context("the server does not run")?;
-        Ok(fs::read_to_string(format!("/proc/{pid}/{file}"))?)
     }
 
     /// The folder of its sockets and logs, gone when the server is dropped.

@@ -160,3 +160,12 @@ impl LogError {
         }
     }
 }
+
+/// What the system says, in the C library's words: without the number that Rust puts behind them.
+pub fn system_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}

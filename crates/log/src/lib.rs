@@ -46,7 +46,7 @@ pub use compact::Compacted;
 pub use counters::Counters;
 pub use create::{RecordWriter, replace};
 pub use disk::Disk;
-pub use error::{Holder, LogError};
+pub use error::{Holder, LogError, system_words};
 pub use file_system::{Access, FileSystem, LogFile, Replace};
 pub use lock::Lock;
 pub use policy::{CompactionSchedule, Model};

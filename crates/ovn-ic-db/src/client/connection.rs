@@ -6,6 +6,7 @@ use std::time::Duration;
 use ovsdb::json::{Document, Json, Scanner, write};
 use ovsdb::message::Message;
 use ovsdb_cluster::address::{Address, Transport};
+use ovsdb_log::system_words;
 use ovsdb_server::stream::Stream;
 use ovsdb_tls::HandshakeError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Heard {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The connection.
-    #[error("{}", words(.0))]
+    #[error("{}", system_words(.0))]
     Io(#[from] io::Error),
     /// The server has closed it.
     #[error("the server closed the connection")]
@@ -163,15 +164,6 @@ impl Client {
 
 fn no_keys() -> io::Error {
     io::Error::other("no keys for TLS are set")
-}
-
-/// The system's words without its number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
 }
 
 fn echo(params: Json<'_>, id: Json<'_>) -> Vec<u8> {

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
+use ovsdb_log::system_words;
 use ovsdb_server::listener::Listener;
 use ovsdb_server::log_control::{self, Destination, Level, LogControl};
 use ovsdb_server::pid_file::PidFile;
@@ -88,7 +89,11 @@ fn begin(options: &Options, arguments: &[OsString]) -> anyhow::Result<ExitCode> 
         background::leave_session().context("the session cannot be left")?;
     }
     let paths = Paths::complete(options, &|name| std::env::var_os(name))?;
-    let logging = start_log(options, &paths)?;
+    let logging = start_log(options)?;
+    if !open_log(&logging, &paths) && matches!(options.log_file, Some(Some(_))) {
+        // As in the reference, only without the file that was named.
+        return Ok(ExitCode::FAILURE);
+    }
     ovsdb_server::file_form::set_differences(options.column_differences);
     if let Some(Part::Worker { detached, .. }) | Some(Part::Monitor { detached }) = next {
         let worker = Part::Worker {
@@ -121,7 +126,7 @@ fn without_part(arguments: &[OsString]) -> Vec<OsString> {
     others.cloned().collect()
 }
 
-fn start_log(options: &Options, paths: &Paths) -> anyhow::Result<Logging> {
+fn start_log(options: &Options) -> anyhow::Result<Logging> {
     let shape = Settings::log_shape(&|name| std::env::var_os(name))?;
     let logging = Logging::start(LevelFilter::INFO, shape, false)?;
     let log = logging.of_side(None);
@@ -138,12 +143,20 @@ fn start_log(options: &Options, paths: &Paths) -> anyhow::Result<Logging> {
     let (method, target) = (&options.syslog_method, &options.syslog_target);
     let opened = logging.open_syslog(method.as_deref(), target.as_deref());
     opened.map_err(anyhow::Error::msg)?;
-    if let Some(path) = &paths.log_file
-        && let Err(error) = logging.open(None, path)
-    {
-        tracing::warn!("{}: the log file cannot be opened: {error}", path.display());
-    }
     Ok(logging)
+}
+
+/// Opens the log file, if there is one. False if it cannot be opened, which has been said.
+fn open_log(logging: &Logging, paths: &Paths) -> bool {
+    let Some(path) = &paths.log_file else {
+        return true;
+    };
+    let opened = logging.open(None, path);
+    if let Err(error) = &opened {
+        let (path, why) = (path.display(), system_words(error));
+        tracing::warn!(target: "vlog", "failed to open {path} for logging: {why}");
+    }
+    opened.is_ok()
 }
 
 /// Serves until it is asked to stop.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_cluster::wire::stream;
-use ovsdb_log::{Disk, SyncPolicy, Torn};
+use ovsdb_log::{Disk, SyncPolicy, Torn, system_words};
 use ovsdb_server::relay::Relay;
 use ovsdb_server::replication::{ActiveBackup, Role, Source};
 use ovsdb_server::standalone::{File, Leniency};
@@ -250,7 +250,7 @@ fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
 /// Whether a file is a cluster's, and its identity. Blocks.
 fn look(path: &Path, given: &str) -> Result<(bool, (u64, u64)), String> {
     let identity = identity_of(path)
-        .map_err(|error| format!("I/O error: {given}: open failed ({})", words(&error)))?;
+        .map_err(|error| format!("I/O error: {given}: open failed ({})", system_words(&error)))?;
     let clustered = clustered::is_clustered(path).map_err(|error| told(&error))?;
     Ok((clustered, identity))
 }
@@ -279,15 +279,6 @@ fn first_line(path: &Path, offset: u64) -> io::Result<String> {
     let count = file.read(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
     Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// The system's words, without Rust's number behind them.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
 }
 
 fn check_name(name: &str) -> Result<(), String> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
-use ovn_ic_db_tests::process::{free_port, wait_for};
+use ovn_ic_db_tests::process::{free_port, require, wait_for};
 use serde_json::json;
 
 use crate::program::{DEADLINE, OLD_SCHEMAS, Program, tool};
@@ -164,6 +164,36 @@ fn what_it_cannot_do_is_said() -> Result<()> {
             "{name} is left"
         );
     }
+    Ok(())
+}
+
+/// A log that was asked for by name and cannot be written ends both programs with one line.
+#[test]
+fn a_log_file_that_cannot_be_opened_ends_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    create(&folder.path().join("a.db"), "ovn-ic-nb")?;
+    let reference = require("ovsdb-server", "openvswitch-common")?;
+    let usual = [
+        "--no-chdir",
+        "--unixctl=none",
+        "--log-file=/proc/none/a.log",
+        "a.db",
+    ];
+    let said = |program: &Path, before: &[&str]| -> Result<String> {
+        let output = output(program, &[before, &usual].concat(), folder.path())?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        // Without the time.
+        let line = said
+            .trim_end()
+            .split_once('|')
+            .context("a line of the log")?;
+        Ok(line.1.to_owned())
+    };
+    assert_eq!(
+        said(Path::new(PROGRAM), &["ovsdb-server"])?,
+        said(&reference, &[])?
+    );
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! A leader's view of the transactions that its followers have passed on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use ovsdb::Uuid;
 
@@ -27,9 +28,9 @@ struct Follower {
     unsent: BTreeSet<u64>,
     /// Of transactions and answers.
     bytes: usize,
-    /// The first one that was not taken. It comes again, and nothing behind it is taken before: a
-    /// client's transactions are executed in their order.
-    refused: Option<u64>,
+    /// From the first one that was not taken to the last. They come again, and nothing is taken that is
+    /// behind the first one before that: a client's transactions are executed in their order.
+    refused: Option<RangeInclusive<u64>>,
 }
 
 impl Follower {
@@ -46,7 +47,10 @@ impl Follower {
         let answers = std::mem::replace(&mut self.answers, kept);
         let freed = transactions.into_values().sum::<usize>();
         self.bytes -= freed + answers.values().map(length).sum::<usize>();
-        self.refused = self.refused.filter(|refused| *refused >= answered);
+        // Where the first one is not wanted any more, others may be.
+        let refused = self.refused.take();
+        let refused = refused.filter(|refused| *refused.end() >= answered);
+        self.refused = refused.map(|refused| answered.max(*refused.start())..=*refused.end());
     }
 
     fn is_full(&self) -> bool {
@@ -56,8 +60,24 @@ impl Follower {
     /// Does not take this one now.
     fn refuse(&mut self, number: u64) {
         if number >= self.answered && !self.seen.contains_key(&number) {
-            self.refused = Some(self.refused.map_or(number, |first| first.min(number)));
+            let refused = self.refused.take().unwrap_or(number..=number);
+            self.refused = Some(number.min(*refused.start())..=number.max(*refused.end()));
         }
+    }
+
+    /// One that was not taken has to come before this one.
+    fn is_behind_refused(&self, number: u64) -> bool {
+        let refused = self.refused.as_ref();
+        refused.is_some_and(|refused| number > *refused.start())
+    }
+
+    /// Takes this one.
+    fn take(&mut self, number: u64, length: usize) {
+        // Those before the first refused one do not stand for it.
+        let refused = self.refused.take();
+        self.refused = refused.filter(|refused| number < *refused.start());
+        self.seen.insert(number, length);
+        self.bytes += length;
     }
 }
 
@@ -101,13 +121,10 @@ impl Executing {
                     // It has not got the answer.
                     follower.unsent.insert(number);
                 }
-            } else if follower.is_full() || follower.refused.is_some_and(|first| number > first) {
+            } else if follower.is_full() || follower.is_behind_refused(number) {
                 follower.refuse(number);
             } else {
-                // Those before the refused one do not stand for it.
-                follower.refused = follower.refused.filter(|first| number < *first);
-                follower.seen.insert(number, length);
-                follower.bytes += length;
+                follower.take(number, length);
                 new.insert(number);
             }
         }
@@ -278,10 +295,16 @@ mod tests {
         executing.refuse(a, &passed_on(11, 3, 1, &[4]));
         let new = executing.receive(a, &passed_on(11, 3, 5, &[5]));
         assert_eq!(new, [5].into());
+        // The first one that was not taken is given up, the second one is not.
+        executing.refuse(a, &passed_on(11, 3, 5, &[6]));
+        executing.refuse(a, &passed_on(11, 3, 5, &[7]));
+        assert!(executing.receive(a, &passed_on(11, 3, 7, &[8])).is_empty());
+        let new = executing.receive(a, &passed_on(11, 3, 7, &[7, 8]));
+        assert_eq!(new, [7, 8].into());
         // A message of an earlier term says nothing of this one.
         executing.refuse(a, &passed_on(11, 2, 1, &[1]));
-        let new = executing.receive(a, &passed_on(11, 3, 5, &[5, 6]));
-        assert_eq!(new, [6].into());
+        let new = executing.receive(a, &passed_on(11, 3, 8, &[8, 9]));
+        assert_eq!(new, [9].into());
     }
 
     #[test]

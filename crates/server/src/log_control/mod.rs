@@ -6,6 +6,8 @@ mod specification;
 
 use std::sync::Arc;
 
+use ovsdb_log::system_words;
+
 use crate::control::{Answer, Commands};
 
 pub use level::{Destination, Facility, Level};
@@ -75,7 +77,7 @@ pub fn register(commands: &mut Commands, log: Arc<dyn LogControl>) {
     add("vlog/reopen", Some(""), (0, 0), |log, _| {
         match log.reopen() {
             None => Err("Logging to file not configured".to_owned()),
-            Some(result) => result.map(|()| String::new()).map_err(|e| reason(&e)),
+            Some(result) => result.map(|()| String::new()).map_err(|e| system_words(&e)),
         }
     });
     add("vlog/close", Some(""), (0, 0), |log, _| {
@@ -90,15 +92,6 @@ pub fn register(commands: &mut Commands, log: Arc<dyn LogControl>) {
 }
 
 type Handler = fn(&dyn LogControl, &[String]) -> Answer;
-
-/// What the system says, in the C library's words.
-fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error ") {
-        Some((words, _)) => words.to_owned(),
-        None => text,
-    }
-}
 
 fn limit_rates(log: &dyn LogControl, names: &[String], limited: bool) -> Answer {
     if names.is_empty() {

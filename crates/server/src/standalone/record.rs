@@ -7,7 +7,7 @@ use ovsdb::datum::Datum;
 use ovsdb::{Atom, Error, Tag};
 use ovsdb_engine::record::write_contents;
 use ovsdb_engine::{Commit, Version};
-use ovsdb_log::{LogError, RecordBuffer, RecordWriter};
+use ovsdb_log::{LogError, RecordBuffer, RecordWriter, system_words};
 
 use crate::file_form::write_changes;
 
@@ -105,14 +105,7 @@ fn now() -> u64 {
 /// A failure of the log as clients are told about it.
 pub(super) fn io_error(error: &LogError) -> Error {
     Error {
-        io_error: error.io_error().map(|source| {
-            let text = source.to_string();
-            // The reference gives the text alone.
-            match text.split_once(" (os error ") {
-                Some((text, _)) => text.to_owned(),
-                None => text,
-            }
-        }),
+        io_error: error.io_error().map(system_words),
         ..Error::new(Tag::IoError, error.to_string())
     }
 }

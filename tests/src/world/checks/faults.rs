@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 
 use super::registration::converged;
 use super::routes::new_route;
+use crate::process::wait_for;
+use crate::world::database::DEADLINE;
 use crate::world::zone::Zone;
 use crate::world::{Fault, Report, World};
 
@@ -83,6 +85,12 @@ fn amid_changes(world: &mut World<'_>, report: &mut Report, fault: &mut Fault<'_
     })?;
     world.zones[0].nbctl.run(&commands("lr-route-del", ""))?;
     report.check(&format!("{name}, amid changes: all routes go"), || {
-        learned(&mut world.zones[1], false)
+        learned(&mut world.zones[1], false)?;
+        // The zone may have heard of it from another server than the checks ask.
+        wait_for("the routes' end", DEADLINE, || {
+            let rows = world.sb.contents()?;
+            let over = !rows.iter().any(|row| row.contains("10.40."));
+            Ok(over.then_some(()))
+        })
     })
 }
