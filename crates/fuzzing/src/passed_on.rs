@@ -72,7 +72,8 @@ impl Play {
 
     fn step(&mut self, kind: u8, rest: &[u8]) {
         let data = Bytes::copy_from_slice(rest);
-        let number = || std::str::from_utf8(rest).ok()?.parse::<u64>().ok();
+        // What is an integer in JSON: terms and indexes come from there.
+        let number = || u64::try_from(std::str::from_utf8(rest).ok()?.parse::<i64>().ok()?).ok();
         match kind {
             b'a' | b'b' => {
                 if let Some(transactions) = Transactions::read(&data) {
