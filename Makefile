@@ -26,12 +26,12 @@ build:
 	$(CARGO) build -p ovn-ic-db
 
 # Documentation tests come first, so that the last line is the runner's summary. The program is built
-# with the tests of its own package.
+# with the tests of its own package. One more test than processors: those with containers mostly wait.
 test: packages lint
 	$(CARGO) test --workspace --doc
 	@if command -v cargo-nextest >/dev/null; then \
 		echo "$(CARGO) nextest run --workspace"; \
-		$(CARGO) nextest run --workspace --no-fail-fast; \
+		$(CARGO) nextest run --workspace --no-fail-fast --test-threads $$(($$(nproc) + 1)); \
 	else \
 		echo "$(CARGO) test --workspace"; \
 		$(CARGO) test --workspace --lib --bins --tests --no-fail-fast; \
