@@ -11,7 +11,7 @@ for fuzzer in "$@"; do
     all=$here/fuzz/merged/$fuzzer
     rm -rf "$all"
     mkdir -p "$all" "$here/fuzz/corpus/$fuzzer"
-    "$programs/$fuzzer" -set_cover_merge=1 -max_len=4096 "$all" "corpus/$fuzzer" "$here/fuzz/corpus/$fuzzer"
+    "$programs/$fuzzer" -set_cover_merge=1 -max_len=8192 "$all" "corpus/$fuzzer" "$here/fuzz/corpus/$fuzzer"
     # Those that somebody named stay.
     find "corpus/$fuzzer" -type f | grep -E '/[0-9a-f]{40}$|/seed-' | xargs -r rm
     ls -S "$all" | awk -v most=$MOST '{ all[NR] = $0 } END { step = NR > most ? NR / most : 1; for (i = 1; i <= NR; i += step) print all[int(i)] }' |
