@@ -133,7 +133,7 @@ pub struct ConnectionStatus {
     pub dialled: bool,
     /// It can be used.
     pub connected: bool,
-    /// Bytes that wait to be written to it, without snapshots. Members of before do not say it.
+    /// Bytes that wait to be written to it, without snapshots. Older members do not say it.
     #[serde(default)]
     pub waiting: u64,
 }
