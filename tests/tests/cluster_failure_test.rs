@@ -44,6 +44,7 @@ fn wait_for_role(cluster: &Cluster, node: usize, role: &str) -> Result<()> {
     })
 }
 
+/// The crash at a snapshot is in `cluster_far_behind`, where there is one.
 #[test]
 fn members_crash_where_they_are_told_to() -> Result<()> {
     under(|cluster, workload| {
