@@ -56,6 +56,7 @@ for word in "$@"; do
     /etc/ovn/:*) word=FOLDER/etc:${word#*:} ;;
     /var/run/ovn:*) word=FOLDER/run:${word#*:} ;;
     /var/log/ovn:*) word=FOLDER/log:${word#*:} ;;
+    /var/run/tls:*) word=FOLDER/tls:${word#*:} ;;
     ovn-ic-db:latest) word=OURS ;;
     ovn-ic-db:0.2.0) word=SECOND ;;
     ovn-ic-db:/*) word=PREFIX-$word ;;
@@ -80,12 +81,18 @@ echo "ssh: $1: no such machine" >&2
 exit 255
 "#;
 
-/// `scp FILE... root@ADDRESS:FOLDER`.
+/// `scp [-r] FILE... root@ADDRESS:FOLDER`.
 const SCP: &str = r#"#!/bin/bash
-set -eu
+set -euo pipefail
+whole=
+if [ "$1" = -r ]; then
+    whole=yes
+    shift
+fi
 to=${!#}
 for file in "${@:1:$#-1}"; do
-    ssh "${to%%:*}" "cat > '${to#*:}/${file##*/}'" < "$file"
+    [ -f "$file" ] || [ -n "$whole" ]
+    tar -C "${file%/*}" -c "${file##*/}" | ssh "${to%%:*}" "tar -C '${to#*:}' -x"
 done
 "#;
 

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, ensure};
 use super::document::{self, ANYWHERE, Section, Step};
 use super::machine::Machine;
 use super::output::missing;
+use crate::container::docker::docker;
 use crate::container::{Container, Place, Sandbox, old};
+use crate::keys::Authority;
 use crate::world::interconnect::Side;
 
 /// The machines, with the addresses that the document gives them. The last one is any machine that has
@@ -29,6 +31,8 @@ pub enum Old {
     Alone,
     /// A cluster of A, B and C.
     Cluster,
+    /// The same with `ENABLE_SSL=true` and keys.
+    ClusterWithTls,
 }
 
 /// The machines A to D, and one that has the program.
@@ -141,7 +145,14 @@ impl Site {
         &self.sandbox.images.second
     }
 
-    /// A comma list of the machines' addresses for clients of one database.
+    /// A comma list of the machines' addresses.
+    #[must_use]
+    pub fn hosts(&self, machines: &str) -> String {
+        let all = machines.chars().map(|name| &self.machine(name).address);
+        all.cloned().collect::<Vec<_>>().join(",")
+    }
+
+    /// The same for clients of one database.
     #[must_use]
     pub fn remotes(&self, machines: &str, side: Side) -> String {
         let port = match side {
@@ -157,15 +168,24 @@ impl Site {
     ///
     /// # Errors
     /// If it does not.
-    pub fn start_old(&self, what: Old) -> Result<()> {
+    pub fn start_old(&mut self, what: Old) -> Result<()> {
         let nodes = match what {
             Old::Alone => &self.machines[..1],
-            Old::Cluster => &self.machines[..3],
+            Old::Cluster | Old::ClusterWithTls => &self.machines[..3],
         };
+        if what == Old::ClusterWithTls {
+            let authority = Authority::new(&self.sandbox.folder().join("authority"))?;
+            let keys = authority.issue("node")?;
+            for node in nodes {
+                keys.put(&node.place.path().join("tls"))?;
+            }
+            let variables = ["ENABLE_SSL=true", "OVN_LEADER_PROBE_INTERVAL=7"];
+            self.sandbox.images.debian = with_variables(&self.sandbox, &variables)?;
+        }
         let addresses: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
         let mut started = Vec::new();
         for (number, node) in nodes.iter().enumerate() {
-            let cluster = (what == Old::Cluster).then_some((number, addresses.as_slice()));
+            let cluster = (what != Old::Alone).then_some((number, addresses.as_slice()));
             let name = node.container_name();
             started.push(old::start(&self.sandbox, &name, &node.place, cluster)?);
         }
@@ -182,6 +202,27 @@ impl Site {
         fs::remove_dir_all(&folder)?;
         Ok(fs::create_dir(&folder)?)
     }
+}
+
+/// The old deployment's image with more variables, which a container has as if it were started with them.
+fn with_variables(sandbox: &Sandbox, variables: &[&str]) -> Result<String> {
+    // Images of this name go when there is a new one under test.
+    const IMAGE: &str = "ovn-ic-db-test:old-with-tls";
+    let folder = sandbox.folder().join("image");
+    fs::create_dir(&folder)?;
+    let (base, variables) = (&sandbox.images.debian, variables.join(" "));
+    fs::write(
+        folder.join("Dockerfile"),
+        format!("FROM {base}\nENV {variables}\n"),
+    )?;
+    docker(&[
+        "build",
+        "--quiet",
+        "--tag",
+        IMAGE,
+        &folder.to_string_lossy(),
+    ])?;
+    Ok(IMAGE.to_owned())
 }
 
 fn said(output: &Output) -> String {

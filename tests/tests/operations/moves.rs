@@ -1,5 +1,7 @@
 //! From the old deployment to ours and back.
 
+use std::fs;
+
 use anyhow::{Result, ensure};
 use ovn_ic_db_tests::container::writers::{Writers, names};
 use ovn_ic_db_tests::operations::{Old, Site};
@@ -33,7 +35,7 @@ fn check(site: &Site, machines: &str, expected: &[&str]) -> Result<()> {
 
 #[test]
 fn one_node_there_and_back() -> Result<()> {
-    let site = Site::new()?;
+    let mut site = Site::new()?;
     site.start_old(Old::Alone)?;
     write(&site, 'A', "before")?;
     site.follow(MOVE_ONE)?;
@@ -47,11 +49,29 @@ fn one_node_there_and_back() -> Result<()> {
 
 #[test]
 fn three_nodes_at_once_there_and_back() -> Result<()> {
-    let site = Site::new()?;
-    site.start_old(Old::Cluster)?;
+    let mut site = Site::new()?;
+    site.start_old(Old::ClusterWithTls)?;
     write(&site, 'B', "before")?;
     site.follow(MOVE_THREE)?;
     check(&site, "ABC", &["before"])?;
+    for machine in "ABC".chars() {
+        let settings = fs::read_to_string(site.place(machine).path().join("etc/ovn-ic-db.env"))?;
+        for line in [
+            "ENABLE_SSL=true",
+            "OVN_IC_DB_RAFT_TLS=false",
+            "OVN_DBDIR=/etc/ovn",
+            "OVN_LEADER_PROBE_INTERVAL=7",
+        ] {
+            ensure!(
+                settings.lines().any(|one| one == line),
+                "{line}: {settings}"
+            );
+        }
+        let hosts = site.hosts("ABC");
+        let status = ["ovn-ic-db", "status", "--host", &hosts];
+        let said = site.container(machine).exec(&status)?;
+        ensure!(said.contains("leader ssl:"), "{said}");
+    }
     write(&site, 'C', "meanwhile")?;
     site.follow(MOVE_THREE_BACK)?;
     check(&site, "ABC", &["before", "meanwhile"])?;
@@ -61,7 +81,7 @@ fn three_nodes_at_once_there_and_back() -> Result<()> {
 
 #[test]
 fn one_node_at_a_time_there_and_back_under_writers() -> Result<()> {
-    let site = Site::new()?;
+    let mut site = Site::new()?;
     site.start_old(Old::Cluster)?;
     let places = site.places("ABC");
     let writers = Writers::start(&places, &site.remotes("ABC", Side::Northbound))?;

@@ -3,56 +3,56 @@
 use anyhow::{Result, ensure};
 use ovn_ic_db_tests::operations::headings;
 
-pub const INSTALL_ONE: &str = "Install, one node";
-pub const INSTALL_THREE: &str = "Install, three nodes";
-pub const MOVE_ONE: &str = "Move over, one node";
-pub const MOVE_ONE_BACK: &str = "Move over, one node / Back";
-pub const MOVE_ONE_COPY: &str = "Move over, one node / Back to the copy";
-pub const MOVE_THREE: &str = "Move over, three nodes at once";
-pub const MOVE_THREE_BACK: &str = "Move over, three nodes at once / Back";
-pub const MOVE_THREE_COPY: &str = "Move over, three nodes at once / Back to the copy";
-pub const MOVE_EACH: &str = "Move over, one node at a time";
-pub const MOVE_EACH_BACK: &str = "Move over, one node at a time / Back";
-pub const UPGRADE: &str = "Upgrade";
-pub const UPGRADE_BACK: &str = "Upgrade / Back to the version before";
-pub const BACKUP: &str = "Backup";
-pub const RESTORE: &str = "Restore";
-pub const ALL_LOST: &str = "All nodes are lost";
-pub const MAJORITY_LOST: &str = "A majority is lost";
-pub const LOST_DISK: &str = "Replace a node: lost disk";
-pub const OTHER_ADDRESS: &str = "Replace a node: other address";
-pub const TLS_ON: &str = "TLS: turn it on";
-pub const TLS_EXCHANGE: &str = "TLS: exchange certificates";
-pub const TLS_ONLY: &str = "TLS: close the plain way";
+/// Constants of their names, and all of them in the document's order.
+macro_rules! sections {
+    ($($name:ident = $heading:literal;)*) => {
+        $(pub const $name: &str = $heading;)*
+        const ALL: &[(&str, &str)] = &[$((stringify!($name), $heading)),*];
+    };
+}
 
-/// All of them. One that no test follows is a constant that nobody uses, or is not here.
-const ALL: [&str; 21] = [
-    INSTALL_ONE,
-    INSTALL_THREE,
-    MOVE_ONE,
-    MOVE_ONE_BACK,
-    MOVE_ONE_COPY,
-    MOVE_THREE,
-    MOVE_THREE_BACK,
-    MOVE_THREE_COPY,
-    MOVE_EACH,
-    MOVE_EACH_BACK,
-    UPGRADE,
-    UPGRADE_BACK,
-    BACKUP,
-    RESTORE,
-    ALL_LOST,
-    MAJORITY_LOST,
-    LOST_DISK,
-    OTHER_ADDRESS,
-    TLS_ON,
-    TLS_EXCHANGE,
-    TLS_ONLY,
+sections! {
+    INSTALL_ONE = "Install, one node";
+    INSTALL_THREE = "Install, three nodes";
+    MOVE_ONE = "Move over, one node";
+    MOVE_ONE_BACK = "Move over, one node / Back";
+    MOVE_ONE_COPY = "Move over, one node / Back to the copy";
+    MOVE_THREE = "Move over, three nodes at once";
+    MOVE_THREE_BACK = "Move over, three nodes at once / Back";
+    MOVE_THREE_COPY = "Move over, three nodes at once / Back to the copy";
+    MOVE_EACH = "Move over, one node at a time";
+    MOVE_EACH_BACK = "Move over, one node at a time / Back";
+    UPGRADE = "Upgrade";
+    UPGRADE_BACK = "Upgrade / Back to the version before";
+    BACKUP = "Backup";
+    RESTORE = "Restore";
+    ALL_LOST = "All nodes are lost";
+    MAJORITY_LOST = "A majority is lost";
+    LOST_DISK = "Replace a node: lost disk";
+    OTHER_ADDRESS = "Replace a node: other address";
+    TLS_ON = "TLS: turn it on";
+    TLS_EXCHANGE = "TLS: exchange certificates";
+    TLS_ONLY = "TLS: close the plain way";
+}
+
+/// The tests, which name the sections that they follow.
+const TESTS: [&str; 4] = [
+    include_str!("disasters.rs"),
+    include_str!("everyday.rs"),
+    include_str!("moves.rs"),
+    include_str!("tls.rs"),
 ];
 
 #[test]
-fn every_procedure_is_known_here() -> Result<()> {
+fn every_procedure_is_known_here_and_followed() -> Result<()> {
     let headings = headings()?;
-    ensure!(headings == ALL, "{headings:#?}");
+    let known: Vec<&str> = ALL.iter().map(|(_, heading)| *heading).collect();
+    ensure!(headings == known, "{headings:#?}");
+    for (name, heading) in ALL {
+        let mut words = TESTS
+            .iter()
+            .flat_map(|test| test.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+        ensure!(words.any(|word| word == *name), "nobody follows {heading}");
+    }
     Ok(())
 }
