@@ -140,6 +140,75 @@ fn every_mount_has_its_volume() -> Result<()> {
     Ok(())
 }
 
+/// The folders on the hosts are those of the installer, whose databases are taken over. `/etc/origin/ovn` is
+/// what its pods see as `/etc/ovn`.
+#[test]
+fn the_folders_are_the_installers() -> Result<()> {
+    let manifest = Manifest::read()?;
+    let volumes = manifest.pod()?.volumes.as_deref().unwrap_or_default();
+    let folders = [
+        ("/etc/ovn", "/etc/origin/ovn"),
+        ("/var/run/ovn", "/run/ovn"),
+        ("/var/log/ovn", "/var/log/ovn"),
+    ];
+    for container in [manifest.server()?, manifest.preparation()?] {
+        let mounts = container.volume_mounts.as_deref().unwrap_or_default();
+        let volume = |inside: &str| {
+            let mount = mounts.iter().find(|mount| mount.mount_path == inside);
+            let mount = mount.with_context(|| format!("{}: {inside}", container.name))?;
+            let volume = volumes.iter().find(|volume| volume.name == mount.name);
+            Ok::<_, anyhow::Error>((mount, volume.with_context(|| mount.name.clone())?))
+        };
+        for (inside, outside) in folders {
+            let (mount, volume) = volume(inside)?;
+            let folder = volume.host_path.as_ref().map(|folder| folder.path.as_str());
+            ensure!(folder == Some(outside), "{inside}: {volume:?}");
+            // A part of it or a copy that cannot be written would be other databases.
+            let whole = mount.sub_path.is_none() && mount.sub_path_expr.is_none();
+            ensure!(whole && mount.read_only != Some(true), "{mount:?}");
+        }
+        let keys = mounts
+            .iter()
+            .any(|mount| mount.mount_path == "/var/run/tls");
+        if keys {
+            let (mount, volume) = volume("/var/run/tls")?;
+            let secret = volume.secret.as_ref().context("no secret")?;
+            ensure!(secret.secret_name.as_deref() == Some("kube-ovn-tls"));
+            // Without TLS there is none.
+            ensure!(secret.optional == Some(true) && mount.read_only == Some(true));
+        }
+        ensure!(keys == (container.name == manifest.server()?.name));
+    }
+    Ok(())
+}
+
+/// Memory that an alert tells of before the limit is reached.
+#[test]
+fn memory_is_told_of_before_it_is_used_up() -> Result<()> {
+    let manifest = Manifest::read()?;
+    let limits = manifest
+        .server()?
+        .resources
+        .as_ref()
+        .and_then(|r| r.limits.as_ref());
+    let limit = limits.and_then(|limits| limits.get("memory"));
+    let limit = limit.and_then(|limit| limit.0.strip_suffix("Gi"));
+    let limit = limit.context("no limit in Gi")?.parse::<u64>()? << 30;
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/prometheus/alerts.yaml");
+    let rules = fs::read_to_string(rules)?;
+    let threshold = rules
+        .lines()
+        .find(|line| line.contains("process_resident_memory_bytes"))
+        .and_then(|line| line.split_once(" > "));
+    let (_, threshold) = threshold.context("no rule about memory")?;
+    let factors = threshold
+        .split('*')
+        .map(|factor| factor.trim().parse::<u64>());
+    let threshold: u64 = factors.product::<Result<u64, _>>()?;
+    ensure!(threshold * 10 <= limit * 9, "{threshold} of {limit}");
+    Ok(())
+}
+
 #[test]
 fn the_probes_scripts_are_in_the_image() -> Result<()> {
     let manifest = Manifest::read()?;

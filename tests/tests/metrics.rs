@@ -1,6 +1,8 @@
 //! A real Prometheus scrapes a server that is alone, and the nodes of a cluster.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -84,6 +86,134 @@ fn the_alert_rules_say_what_they_should() -> Result<()> {
     let tests = rules("alerts-test.yaml");
     promtool(&["test", "rules", &tests.to_string_lossy()], "")?;
     Ok(())
+}
+
+/// `name{label="value",...}` in an expression: the name, and the values of its labels.
+type Selector = (String, BTreeMap<String, Vec<String>>);
+
+/// What an expression asks for of this program's.
+fn selectors(expression: &str) -> Result<Vec<Selector>> {
+    let mut found = Vec::new();
+    let mut rest = expression;
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        rest = &rest[begin..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = behind;
+        if !["ovn_ic_db_", "process_"]
+            .iter()
+            .any(|ours| name.starts_with(ours))
+        {
+            continue;
+        }
+        let mut labels = BTreeMap::new();
+        if let Some(inside) = rest.strip_prefix('{') {
+            let (inside, behind) = inside.split_once('}').context("no end of the labels")?;
+            rest = behind;
+            for matcher in inside.split(',') {
+                let (label, value) = matcher.split_once('=').context("no value")?;
+                let alternatives = value.starts_with('~');
+                let value = value.trim_start_matches('~').trim_matches('"');
+                let values = match alternatives {
+                    true => value.split('|').map(str::to_owned).collect(),
+                    false => vec![value.to_owned()],
+                };
+                labels.insert(label.trim().to_owned(), values);
+            }
+        }
+        found.push((name.to_owned(), labels));
+    }
+    Ok(found)
+}
+
+/// All strings under this key, however deep.
+fn strings<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                match value {
+                    Value::String(text) if name == key => found.push(text),
+                    _ => strings(value, key, found),
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| strings(value, key, found)),
+        _ => {}
+    }
+}
+
+/// Whether a page has the samples that a selector chooses. What differs from place to place may have any
+/// value, and Prometheus adds labels of its own.
+fn is_served(page: &str, (name, labels): &Selector) -> bool {
+    const OF_PROMETHEUS: [&str; 2] = ["job", "instance"];
+    const ANY: [&str; 3] = ["database", "peer", "address"];
+    let has = |part: &str| {
+        page.lines()
+            .filter_map(|line| line.strip_prefix(name.as_str()))
+            .any(|rest| rest.starts_with(['{', ' ']) && rest.contains(part))
+    };
+    has("")
+        && labels.iter().all(|(label, values)| {
+            let label = label.as_str();
+            OF_PROMETHEUS.contains(&label)
+                || match ANY.contains(&label) {
+                    true => has(&format!("{label}=\"")),
+                    false => values
+                        .iter()
+                        .all(|value| has(&format!("{label}=\"{value}\""))),
+                }
+        })
+}
+
+#[test]
+fn selectors_are_found_in_an_expression() -> Result<()> {
+    let expression =
+        "increase(ovn_ic_db_a_total{x=~\"b|c\", y=\"d\"}[10m]) > 0 or process_e * up{z=\"f\"}";
+    let found = selectors(expression)?;
+    let labels = |pairs: &[(&str, &[&str])]| -> BTreeMap<String, Vec<String>> {
+        let pairs = pairs.iter().map(|(label, values)| {
+            let values = values.iter().map(|value| (*value).to_owned());
+            ((*label).to_owned(), values.collect())
+        });
+        pairs.collect()
+    };
+    let first = labels(&[("x", &["b", "c"]), ("y", &["d"])]);
+    let expected = [
+        ("ovn_ic_db_a_total".to_owned(), first),
+        ("process_e".to_owned(), labels(&[])),
+    ];
+    ensure!(found == expected, "{found:?}");
+    let line = |x: &str| format!("ovn_ic_db_a_total{{database=\"N\",x=\"{x}\",y=\"d\"}} 1\n");
+    let page = line("c") + "process_e2 1\n";
+    ensure!(!is_served(&page, &found[0]) && !is_served(&page, &found[1]));
+    let page = page + &line("b") + "process_e 1\n";
+    ensure!(is_served(&page, &found[0]) && is_served(&page, &found[1]));
+    Ok(())
+}
+
+#[test]
+fn the_alert_rules_ask_for_what_is_served() -> Result<()> {
+    let mut options = Options::three(Kind::Ours, Wiring::Loopback);
+    options.tls = true;
+    run(&options, |cluster| {
+        cluster.wait_until_whole()?;
+        let leader = cluster.wait_for_leader(Side::Northbound, |_| true)?;
+        let page = get(cluster.http(leader), "/metrics")?.body;
+        let mut missing = Vec::new();
+        for (file, key) in [("alerts.yaml", "expr"), ("alerts-test.yaml", "series")] {
+            let text = fs::read_to_string(rules(file))?;
+            let document: Value = serde_saphyr::from_str(&text)?;
+            let mut expressions = Vec::new();
+            strings(&document, key, &mut expressions);
+            ensure!(expressions.len() > 10, "{file}: {expressions:?}");
+            for expression in expressions {
+                let asked = selectors(expression)?.into_iter();
+                missing.extend(asked.filter(|selector| !is_served(&page, selector)));
+            }
+        }
+        ensure!(missing.is_empty(), "not served: {missing:#?}\n{page}");
+        Ok(())
+    })
 }
 
 #[test]
