@@ -26,6 +26,8 @@ pub enum Afterwards {
     Relayed,
     /// They are closed at once.
     Closed,
+    /// They are relayed, and cut at the same moment.
+    CutAgain,
 }
 
 /// The relay. Its threads end with their connections, and with the process.
@@ -116,7 +118,7 @@ impl Plan {
         };
         let mut seen = Vec::new();
         let there = pass(&near, &far, |piece| {
-            if self.cut.load(Ordering::SeqCst) {
+            if self.cut.load(Ordering::SeqCst) && self.afterwards != Afterwards::CutAgain {
                 return true;
             }
             seen.extend_from_slice(piece);

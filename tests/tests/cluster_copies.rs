@@ -179,7 +179,7 @@ fn a_connection_that_is_lost_leaves_all_or_nothing() -> Result<()> {
                     let text = says(&line, copies)?;
                     ensure!(text.contains("1 deleted"), "{moment:?}: {text}");
                 }
-                Afterwards::Closed => {
+                Afterwards::Closed | Afterwards::CutAgain => {
                     let text = fails(&line, copies)?;
                     ensure!(text.contains(LOST), "{moment:?}: {text}");
                 }

@@ -1,5 +1,6 @@
 //! One database of a cluster's node: from its file, over the search for a cluster, to a member.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,8 +66,11 @@ impl ClusterMember {
     }
 
     /// Begins with what the node has. What cannot be is an error now; what takes long goes on in
-    /// the task that it gives.
-    pub async fn start(mut self, own: OwnFile) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    /// the task that it gives, which ends with an error if the database cannot be served any more.
+    pub async fn start(
+        mut self,
+        own: OwnFile,
+    ) -> anyhow::Result<impl Future<Output = anyhow::Error> + Send> {
         let past = own.past();
         self.keep_transport(&own)?;
         let begun = match own {
@@ -81,9 +85,8 @@ impl ClusterMember {
             }
         };
         Ok(async move {
-            if let Err(error) = self.go_on(begun).await {
-                tracing::error!(db = self.side.short(), "{error:#}");
-            }
+            let Err(error) = self.go_on(begun).await;
+            error.context(self.side.database())
         })
     }
 
@@ -132,7 +135,7 @@ impl ClusterMember {
         Ok(Seeker::start(seeking, cluster)?)
     }
 
-    async fn go_on(&self, begun: Begun) -> anyhow::Result<()> {
+    async fn go_on(&self, begun: Begun) -> anyhow::Result<Infallible> {
         let mut member = match begun {
             Begun::Member(member) => member,
             Begun::Seeking(seeker, own) => self.find_cluster(*seeker, own).await?,
@@ -173,7 +176,7 @@ impl ClusterMember {
                     drop(peers);
                     let making = maker(cluster);
                     let made = move || membership::found(making.now(), own);
-                    break (tokio::task::spawn_blocking(made).await??, None);
+                    break (self.make_file(made).await?, None);
                 }
                 Step::Decided(decision) => searching.say(decision.to_string()),
                 Step::Taken { cluster: id, event } => {
@@ -186,8 +189,7 @@ impl ClusterMember {
                     };
                     let making = maker(cluster);
                     let made = move || membership::join(making.now(), own, server);
-                    let file = tokio::task::spawn_blocking(made).await??;
-                    break (file, Some(connections));
+                    break (self.make_file(made).await?, Some(connections));
                 }
             }
         };
@@ -204,7 +206,8 @@ impl ClusterMember {
         let path = file.path().to_owned();
         let adding = self.subject.add_member(file, settings, connections);
         let about = logging::of_database(self.side);
-        let member = adding.instrument(about).await?;
+        let member = adding.instrument(about).await;
+        let member = member.map_err(|error| membership::with_advice(error, &path))?;
         let cluster = match identity.cluster_id {
             Some(cluster) => format!("cluster {cluster}"),
             None => "a cluster that it is yet to join".to_owned(),
@@ -336,8 +339,17 @@ impl ClusterMember {
             let making = MakerOf { side, cluster };
             membership::start_over(making.now(), file.into_lock(), why, Uuid::new_v4())
         };
-        let file = tokio::task::spawn_blocking(again).await??;
+        let file = self.make_file(again).await?;
         self.take_into_use(file, None).await
+    }
+
+    /// Makes a file in another thread. What the disk is to blame for is said with what to do.
+    async fn make_file(
+        &self,
+        make: impl FnOnce() -> anyhow::Result<ClusterFile> + Send + 'static,
+    ) -> anyhow::Result<ClusterFile> {
+        let made = tokio::task::spawn_blocking(make).await?;
+        made.map_err(|error| membership::with_advice(error, &self.path))
     }
 }
 

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -121,9 +122,9 @@ impl Folders {
                 return make_usable(purpose, folder);
             }
             let usual = root.join(purpose.usual());
-            // A folder that is there is meant: to leave it for another one
-            // because of its permissions would start an empty database.
-            if usual.exists() || fs::create_dir_all(&usual).is_ok() {
+            // What is there is meant, be it a link to a disk that is not mounted: to leave it for
+            // another folder would start an empty database.
+            if !is_missing(&usual) || fs::create_dir_all(&usual).is_ok() {
                 return make_usable(purpose, &usual);
             }
             let own = fallback(purpose, environment);
@@ -213,9 +214,15 @@ fn look_for(
     let usual = Path::new("/").join(purpose.usual());
     match named {
         Some(folder) => folder,
-        None if usual.exists() => usual,
-        None => fallback(purpose, environment),
+        None if is_missing(&usual) => fallback(purpose, environment),
+        None => usual,
     }
+}
+
+/// There is nothing of that name, not even a link. What cannot be looked at is not missing.
+fn is_missing(path: &Path) -> bool {
+    let found = fs::symlink_metadata(path);
+    found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 fn file_name(side: Side, extension: &str) -> String {
@@ -250,17 +257,27 @@ fn make_usable(purpose: Purpose, folder: &Path) -> Result<PathBuf, FolderError> 
         purpose,
         reason,
     };
-    fs::create_dir_all(folder).map_err(|error| refuse(error.to_string()))?;
+    fs::create_dir_all(folder).map_err(|error| refuse(why_not_made(folder, &error)))?;
     // The effective user counts, and for root too: it cannot write to a
     // file system that is mounted read-only.
     let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     accessat(CWD, folder, needed, AtFlags::EACCESS)
-        .map_err(|error| refuse(std::io::Error::from(error).to_string()))?;
+        .map_err(|error| refuse(io::Error::from(error).to_string()))?;
     if folder.is_absolute() {
         return Ok(folder.to_owned());
     }
     let here = env::current_dir().map_err(|error| refuse(error.to_string()))?;
     Ok(here.join(folder))
+}
+
+fn why_not_made(folder: &Path, error: &io::Error) -> String {
+    match fs::read_link(folder) {
+        Ok(target) if fs::metadata(folder).is_err() => format!(
+            "it is a link to {}, which does not exist (a disk that is not mounted?)",
+            target.display()
+        ),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -306,15 +323,38 @@ mod tests {
     #[test]
     fn without_a_usual_place_the_state_folder_is_taken_and_named() {
         let home = tempfile::tempdir().expect("a folder");
-        // Nobody, not even root, makes folders in a file.
-        let root = home.path().join("file");
-        fs::write(&root, "").expect("written");
+        // Nobody, not even root, makes folders there.
+        let root = Path::new("/proc/self");
         let base = home.path().as_os_str().to_owned();
         let environment = |name: &str| name.starts_with("XDG_").then(|| base.clone());
-        let found = Folders::find_under(&root, &Named::default(), &environment).expect("found");
+        let found = Folders::find_under(root, &Named::default(), &environment).expect("found");
         assert_eq!(found.databases, home.path().join("ovn-ic-db"));
         assert_eq!(found.notes.len(), 3);
         assert!(found.notes[0].contains("etc/ovn"), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn a_usual_folder_that_is_there_in_some_way_is_not_left_for_another_one() {
+        let root = tempfile::tempdir().expect("a folder");
+        let base = root.path().join("own").into_os_string();
+        let environment = |name: &str| name.starts_with("XDG_").then(|| base.clone());
+        let refused = |words: &str| {
+            let found = Folders::find_under(root.path(), &Named::default(), &environment);
+            let text = found.expect_err("refused").to_string();
+            assert!(text.contains(words) && text.contains("OVN_DBDIR"), "{text}");
+            assert!(!Path::new(&base).exists());
+        };
+        fs::create_dir(root.path().join("etc")).expect("made");
+        let usual = root.path().join("etc/ovn");
+        std::os::unix::fs::symlink("/nowhere/disk", &usual).expect("a link");
+        refused("it is a link to /nowhere/disk, which does not exist");
+        fs::remove_file(&usual).expect("removed");
+        fs::write(&usual, "").expect("written");
+        refused("File exists");
+        // What is in the way of looking at it.
+        fs::remove_dir_all(root.path().join("etc")).expect("removed");
+        fs::write(root.path().join("etc"), "").expect("written");
+        refused("Not a directory");
     }
 
     #[test]

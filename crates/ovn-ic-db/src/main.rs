@@ -19,6 +19,7 @@ mod founding;
 mod health_command;
 mod http;
 mod inspection;
+mod lock_file;
 mod logging;
 mod membership;
 mod own_contents;
@@ -60,6 +61,10 @@ use settings::{SettingError, Settings, variables};
 const SERVER_COMMAND: &str = "ovsdb-server";
 
 fn main() -> ExitCode {
+    process::end(command())
+}
+
+fn command() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     // A link of this name stands in for the program that it is called after.
     let called = arguments.first().map(Path::new).and_then(Path::file_name);

@@ -1,16 +1,45 @@
 //! What both ways to run the program share: its messages, its runtime, its exit status.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::logging::Logging;
 
-/// Prints what was asked for. A reader that has gone is no failure of ours.
+/// Something that was asked for could not be written.
+static UNSAID: AtomicBool = AtomicBool::new(false);
+
+/// Prints what was asked for. If it cannot be written, that is the program's failure ([`end`]).
 pub fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut out = std::io::stdout();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed(written)
+}
+
+/// What became of printing. A reader that has gone is no failure of ours.
+pub fn printed(written: std::io::Result<()>) -> ExitCode {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            if !UNSAID.swap(true, Ordering::Relaxed) {
+                fail(
+                    &format!("cannot write the output: {error}"),
+                    ExitCode::FAILURE,
+                );
+            }
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// The program's exit status: no success if something could not be printed.
+pub fn end(status: ExitCode) -> ExitCode {
+    match UNSAID.load(Ordering::Relaxed) && status == ExitCode::SUCCESS {
+        true => ExitCode::FAILURE,
+        false => status,
+    }
 }
 
 /// The program's own name.

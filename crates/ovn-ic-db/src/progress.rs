@@ -18,11 +18,12 @@ impl Progress {
 
     /// Of bytes that nobody has counted before.
     pub fn stream(what: impl Into<Cow<'static, str>>) -> Progress {
-        let bar = ProgressBar::no_length();
-        let progress = begin(bar, what, "{spinner} {msg} {bytes} {elapsed}");
-        // So that waiting for the first one is seen, too.
-        progress.0.enable_steady_tick(Duration::from_millis(200));
-        progress
+        spin(what, "{spinner} {msg} {bytes} {elapsed}")
+    }
+
+    /// Of something that says nothing until it is over.
+    pub fn wait(what: impl Into<Cow<'static, str>>) -> Progress {
+        spin(what, "{spinner} {msg} {elapsed}")
     }
 
     /// So many bytes are done.
@@ -34,6 +35,13 @@ impl Progress {
     pub fn end(&self) {
         self.0.finish_and_clear();
     }
+}
+
+/// A line that moves by itself.
+fn spin(what: impl Into<Cow<'static, str>>, template: &str) -> Progress {
+    let progress = begin(ProgressBar::no_length(), what, template);
+    progress.0.enable_steady_tick(Duration::from_millis(200));
+    progress
 }
 
 fn begin(bar: ProgressBar, what: impl Into<Cow<'static, str>>, template: &str) -> Progress {

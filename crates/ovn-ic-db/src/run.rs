@@ -13,6 +13,7 @@ use ovsdb_server::remote::Remote;
 use ovsdb_server::remotes::TcpEntrance;
 use ovsdb_server::standalone::File;
 use ovsdb_tls::{Keys, Tls};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cluster_member::ClusterMember;
@@ -131,8 +132,13 @@ async fn serve(
         let databases = databases.map(Arc::clone);
         *labels = PodLabels::start(pod, settings.leader_probe_interval, databases);
     }
-    load(settings, folders, tls, stations).await?;
-    std::future::pending().await
+    let (lost, mut losses) = mpsc::channel(1);
+    load(settings, folders, tls, stations, &lost).await?;
+    // A node that stayed without a database would look well from outside.
+    match losses.recv().await {
+        Some(error) => Err(error),
+        None => std::future::pending().await,
+    }
 }
 
 /// All that others look for, before anything slow.
@@ -180,12 +186,13 @@ fn places(
     })
 }
 
-/// Loads both databases and lets clients in.
+/// Loads both databases and lets clients in. `lost` is told of one that cannot be served any more.
 async fn load(
     settings: &Settings,
     folders: &Folders,
     tls: &Option<Arc<Tls>>,
     stations: &mut [Station],
+    lost: &mpsc::Sender<anyhow::Error>,
 ) -> anyhow::Result<()> {
     // Both are looked at before either is changed.
     let cluster = settings.cluster.clone();
@@ -207,7 +214,12 @@ async fn load(
                 let subject = Arc::clone(station.subject());
                 let member = ClusterMember::new(side, path, settings, tls.clone(), subject);
                 let task = member.start(own).await?;
-                station.spawn(task);
+                let lost = lost.clone();
+                station.spawn(async move {
+                    let error = task.await;
+                    // Nobody listens if the other one was lost first: the program ends.
+                    let _ = lost.send(error).await;
+                });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `ovn-ic-db backup`: copies of the databases that servers serve, as standalone files.
 
+mod owner;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::folders::Folders;
 use crate::process;
 use crate::progress::Progress;
 use crate::schemas::Side;
-pub use write::{Existing, write};
+pub use write::{Existing, put, write};
 
 /// The contents of a database, and from where.
 struct Copy {
@@ -69,9 +70,12 @@ fn backup(flags: &BackupFlags, remotes: Remotes) -> anyhow::Result<()> {
         }
         anyhow::Ok(copies)
     })??;
+    let mut written = Written::default();
     for copy in copies {
         let path = file(&flags.folder, copy.side);
-        let size = write(&path, &copy.version, &comment(&copy), existing)?;
+        let size = put(&path, &copy.version, &comment(&copy), existing);
+        let size = size.with_context(|| written.say())?;
+        written.add(&path);
         let stale = match copy.leads {
             true => "",
             false => ", which knows of no leader: the last writes may be missing",
@@ -91,6 +95,25 @@ fn backup(flags: &BackupFlags, remotes: Remotes) -> anyhow::Result<()> {
 /// A database's file in a folder of backups.
 pub fn file(folder: &Path, side: Side) -> PathBuf {
     folder.join(Folders::database_name(side))
+}
+
+/// The files of a command that have been written before one that could not be.
+#[derive(Debug, Default)]
+pub struct Written(Vec<String>);
+
+impl Written {
+    /// One more.
+    pub fn add(&mut self, path: &Path) {
+        self.0.push(path.display().to_string());
+    }
+
+    /// For the error.
+    pub fn say(&self) -> String {
+        match self.0.as_slice() {
+            [] => "nothing was written".to_owned(),
+            all => format!("{} is written, but not the other one", all.join(", ")),
+        }
+    }
 }
 
 fn comment(copy: &Copy) -> String {
@@ -120,7 +143,8 @@ async fn copy(
     })
 }
 
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder)
+/// Makes a folder for copies.
+pub fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    owner::make_folder(folder)
         .with_context(|| format!("{}: the folder cannot be made", folder.display()))
 }

@@ -5,8 +5,11 @@ mod words;
 use std::path::Path;
 use std::process::ExitCode;
 
+use ovsdb_log::Torn;
+
 use crate::command_line::CheckFlags;
 use crate::inspection::{Problem, inspect};
+use crate::lock_file;
 use crate::process;
 use crate::progress::Progress;
 
@@ -30,11 +33,14 @@ fn check(path: &Path) -> u8 {
     let name = path.display();
     match inspected {
         Ok(inspected) => {
-            process::print(&format!("{name}: good: {}\n", words::summary(&inspected)));
-            if let Some(torn) = &inspected.torn {
-                process::print(&format!("{name}: warning: {torn}\n{}", words::TORN));
+            let summary = words::summary(&inspected);
+            match &inspected.torn {
+                None => {
+                    process::print(&format!("{name}: good: {summary}\n"));
+                    0
+                }
+                Some(torn) => say_torn(path, torn, &summary),
             }
-            0
         }
         Err(Problem::Fault(fault)) => {
             process::print(&format!("{name}: fault: {fault}\n"));
@@ -43,6 +49,32 @@ fn check(path: &Path) -> u8 {
         Err(Problem::Unreadable(error)) => {
             process::fail(&error.to_string(), ExitCode::SUCCESS);
             UNREADABLE
+        }
+    }
+}
+
+/// Only a server that has the file may be in the middle of writing it.
+fn say_torn(path: &Path, torn: &Torn, summary: &str) -> u8 {
+    let name = path.display();
+    match lock_file::holder(path) {
+        Ok(Some(holder)) => {
+            let writing = words::may_be_writing(&holder);
+            process::print(&format!(
+                "{name}: good: {summary}\n{name}: warning: {torn}\n{writing}"
+            ));
+            0
+        }
+        unused => {
+            let meaning = words::TORN;
+            process::print(&format!(
+                "{name}: fault: {torn}\n  before that: {summary}\n{meaning}"
+            ));
+            if let Err(error) = unused {
+                process::print(&format!(
+                    "  whether a server is just writing it cannot be told: {error}\n"
+                ));
+            }
+            FAULT
         }
     }
 }

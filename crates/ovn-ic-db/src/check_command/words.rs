@@ -3,11 +3,17 @@
 use std::fmt::Write as _;
 
 use ovsdb_cluster::file::{Replayed, Standing};
+use ovsdb_log::Holder;
 
 use crate::inspection::Inspected;
 
-/// What a torn end means.
-pub const TORN: &str = "  a server that is writing leaves such an end for a moment, and a crash for ever; the next start drops it\n";
+/// What a torn end means where no server writes.
+pub const TORN: &str = "  a server that starts on the file drops this end, and keeps it as FILE.torn-OFFSET; a copy with such an end is cut short or damaged: take another one\n";
+
+/// The same where one does.
+pub fn may_be_writing(holder: &Holder) -> String {
+    format!("  {holder} uses the file and may be writing just now: look again in a moment\n")
+}
 
 /// What is in it.
 pub fn summary(file: &Inspected) -> String {

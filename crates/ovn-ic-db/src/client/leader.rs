@@ -1,6 +1,7 @@
 //! Finding the server of a database that can be written to: the one that is alone, or leads.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use super::connection::{CallError, Client};
 const PAUSE: Duration = Duration::from_millis(200);
 /// What one server has for its first answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it is tried where nobody is at the sockets of this machine: the server may be starting anew.
+const START: Duration = Duration::from_secs(1);
 
 /// Which server will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +61,13 @@ impl Leader {
         choice: Choice,
         limit: Duration,
     ) -> anyhow::Result<Leader> {
-        let deadline = Instant::now() + limit;
+        let begin = Instant::now();
+        let deadline = begin + limit;
         loop {
             let mut failures = String::new();
+            let mut gone = remotes
+                .iter()
+                .all(|remote| matches!(remote, Address::Unix(_)));
             let mut best: Option<(Candidate, Address)> = None;
             for (remote, asked) in ask_all(remotes, database, limit.min(PATIENCE)) {
                 let said = match asked.await {
@@ -68,6 +75,7 @@ impl Leader {
                         return Ok(candidate.chosen(remote));
                     }
                     Ok(Ok(candidate)) => {
+                        gone = false;
                         let farther =
                             |(best, _): &(Candidate, Address)| best.index >= candidate.index;
                         if !best.as_ref().is_some_and(farther) {
@@ -75,10 +83,16 @@ impl Leader {
                         }
                         "is not the leader, or knows of none".to_owned()
                     }
-                    Ok(Err(error)) => error,
+                    Ok(Err(error)) => {
+                        gone &= is_nobody(&error);
+                        error.to_string()
+                    }
                     Err(error) => error.to_string(),
                 };
                 let _ = write!(failures, "\n  {remote}: {said}");
+            }
+            if gone && begin.elapsed() >= START.min(limit) {
+                anyhow::bail!("{database}: no server is there{failures}");
             }
             if Instant::now() + PAUSE < deadline {
                 sleep(PAUSE).await;
@@ -106,15 +120,30 @@ impl Candidate {
     }
 }
 
-type Asked = JoinHandle<Result<Candidate, String>>;
+type Asked = JoinHandle<Result<Candidate, CallError>>;
+
+/// There is no such socket, or nobody listens at it, or it is not for us.
+fn is_nobody(error: &CallError) -> bool {
+    use ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    let CallError::Io(error) = error else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        NotFound | ConnectionRefused | PermissionDenied
+    )
+}
 
 fn ask_all(remotes: &[Address], database: &'static str, limit: Duration) -> Vec<(Address, Asked)> {
     let ask = |remote: &Address| {
         let to = remote.clone();
         let task = tokio::spawn(async move {
             match timeout(limit, ask(&to, database)).await {
-                Ok(result) => result.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("no answer within {} s", limit.as_secs())),
+                Ok(result) => result,
+                Err(_) => {
+                    let words = format!("no answer within {} s", limit.as_secs());
+                    Err(CallError::Refused(words))
+                }
             }
         });
         (remote.clone(), task)

@@ -1,5 +1,6 @@
 //! Which servers a command asks: those of some hosts, those of remotes, or those of this machine.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::Ipv6Addr;
 use std::path::Path;
@@ -124,7 +125,7 @@ fn of_hosts(list: &str, scheme: &str) -> Result<Remotes, RemotesError> {
         let all = hosts
             .iter()
             .map(|host| of_host(host, scheme, side.usual_port()));
-        all.collect::<Result<Vec<_>, _>>()
+        all.collect::<Result<Vec<_>, _>>().map(without_repeats)
     };
     Ok(Remotes {
         northbound: at(Side::Northbound)?,
@@ -151,8 +152,15 @@ fn of_list(flag: &'static str, list: &str) -> Result<Vec<Address>, RemotesError>
     let remotes: Vec<Address> = remotes.collect::<Result<_, _>>()?;
     match remotes.is_empty() {
         true => Err(RemotesError::Nobody(flag)),
-        false => Ok(remotes),
+        false => Ok(without_repeats(remotes)),
     }
+}
+
+/// Each once, where it stands first.
+fn without_repeats(remotes: Vec<Address>) -> Vec<Address> {
+    let mut seen = HashSet::new();
+    let new = remotes.into_iter();
+    new.filter(|remote| seen.insert(remote.clone())).collect()
 }
 
 fn of_remote(flag: &'static str, text: &str) -> Result<Address, RemotesError> {
@@ -222,6 +230,8 @@ mod tests {
             "tcp:10.0.0.1:6645 tcp:[fe80::1%eth0]:6645 tcp:[fd00::2]:6645 tcp:node-3:6645"
         );
         assert!(sb.ends_with("tcp:node-3:6646"), "{sb}");
+        let [nb, _] = hosts("10.0.0.1,[::1],Node,10.0.0.1,0:0::1,node").expect("hosts");
+        assert_eq!(nb, "tcp:10.0.0.1:6645 tcp:[::1]:6645 tcp:node:6645");
         for wrong in ["10.0.0.1:6645", "tcp:10.0.0.1:6645", "a b", "[10.0.0.1"] {
             let error = hosts(wrong).expect_err(wrong);
             assert!(error.starts_with(&format!("--host={wrong}: ")), "{error}");
@@ -231,7 +241,7 @@ mod tests {
 
     #[test]
     fn remotes_are_taken_as_they_are() {
-        let [nb, sb] = lists("tcp:[::1]:1,unix:/a/b", "tcp:x:2").expect("remotes");
+        let [nb, sb] = lists("tcp:[::1]:1,unix:/a/b,unix:/a/b", "tcp:x:2").expect("remotes");
         assert_eq!(nb, "tcp:[::1]:1 unix:/a/b");
         assert_eq!(sb, "tcp:x:2");
         let wrong = lists("unix:/a", "ptcp:1").expect_err("no remote");

@@ -50,7 +50,7 @@ async fn compact(folder: &Path, side: Side, limit: Duration) -> Result<String, S
         .await
         .map_err(|error| about(error.into()))?;
     let params = format!("[{}]", quoted(side.database()));
-    let progress = Progress::stream(format!("{} is compacted", side.database()));
+    let progress = Progress::wait(format!("{} is compacted", side.database()));
     let call = client.call("ovsdb-server/compact", &params);
     let answered = tokio::time::timeout(limit, call).await;
     progress.end();

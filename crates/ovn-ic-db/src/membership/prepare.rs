@@ -1,6 +1,9 @@
 //! From what a node has to the file of a cluster's first member, or of a server that joins.
 
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -167,15 +170,27 @@ pub fn start_over(
     let path = lock.file();
     let kept = aside::keep(path, why.word(), maker.now)
         .with_context(|| format!("{}: cannot be set aside", path.display()))?;
+    let (path, before) = (path.to_owned(), fs::metadata(path));
+    let replaced = ClusterFile::replace(disk(), lock, &contents);
+    let file = replaced.inspect_err(|_| {
+        // Or else each start would leave one more. Not if it is all that is left of the file.
+        if before.is_ok_and(|before| is_still(&path, &before)) {
+            let _ = fs::remove_file(&kept);
+        }
+    })?;
     tracing::warn!(
         db = maker.side.short(),
         "{}: {why}; it is kept as {}",
         path.display(),
         kept.display()
     );
-    let file = ClusterFile::replace(disk(), lock, &contents)?;
     maker.say_joining(&file);
     Ok(file)
+}
+
+fn is_still(path: &Path, before: &fs::Metadata) -> bool {
+    let now = fs::metadata(path);
+    now.is_ok_and(|now| (now.dev(), now.ino()) == (before.dev(), before.ino()))
 }
 
 fn disk() -> Arc<dyn FileSystem> {

@@ -328,6 +328,25 @@ fn a_cluster_that_gives_way_is_kept() -> Result<()> {
     Ok(())
 }
 
+/// Or else every start on a full disk would leave one more copy.
+#[test]
+fn what_cannot_be_replaced_is_not_kept_twice() -> Result<()> {
+    let node = Node::new()?;
+    node.make_standalone()?;
+    let before = fs::read(node.path())?;
+    let in_the_way = node.path().with_extension("db.tmp");
+    fs::create_dir(&in_the_way)?;
+    let error = node.join().expect_err("not made");
+    let said = with_advice(error, &node.path()).to_string();
+    let advice = format!("{} is on and start again", node.folder.path().display());
+    assert!(said.contains("db.tmp") && said.contains(&advice), "{said}");
+    assert_eq!(node.files()?, ["ovn_ic_nb_db.db", "ovn_ic_nb_db.db.tmp"]);
+    assert_eq!(fs::read(node.path())?, before);
+    fs::remove_dir(in_the_way)?;
+    drop(node.join()?);
+    Ok(())
+}
+
 #[test]
 fn wrong_files_are_refused_and_stay() -> Result<()> {
     let node = Node::new()?;

@@ -29,12 +29,24 @@ pub fn read(folder: &Path, sides: &[Side]) -> anyhow::Result<Vec<Copy>> {
     sides.iter().map(|side| read_one(folder, *side)).collect()
 }
 
+/// What to do where the folder has only the other database's copy.
+fn hint(folder: &Path, missing: Side) -> String {
+    let is_there = |side: &Side| *side != missing && file(folder, *side).is_file();
+    match Side::BOTH.into_iter().find(is_there) {
+        Some(other) => format!("; --only {} restores the other database", other.short()),
+        None => String::new(),
+    }
+}
+
 fn read_one(folder: &Path, side: Side) -> anyhow::Result<Copy> {
     let path = file(folder, side);
     let name = path.display();
     let size = match std::fs::metadata(&path) {
         Ok(file) => file.len(),
-        Err(error) => bail!("{name}: cannot be looked at: {error}; nothing was changed"),
+        Err(error) => {
+            let hint = hint(folder, side);
+            bail!("{name}: cannot be looked at: {error}; nothing was changed{hint}")
+        }
     };
     let progress = Progress::bytes(name.to_string(), size);
     let inspected = inspect(&path, &|bytes| progress.reached(bytes));

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ovsdb_engine::Version;
 use serde_json::Value;
 
 use super::convert::under;
 use super::copies::Copy;
 use super::difference::Difference;
+use super::size;
 use super::transaction::{Answer, answer, params};
 use crate::client::{CallError, Choice, Fetched, Leader, Remotes, fetch};
 use crate::progress::Progress;
+use crate::status_command::figures;
 
 /// How often it is tried while others write.
 const ATTEMPTS: usize = 20;
@@ -25,14 +26,17 @@ pub struct Target {
     copy: Copy,
     leader: Leader,
     present: Fetched,
-    wanted: Version,
+    difference: Difference,
+    /// The transaction's parameters, and how many of its operations are the guard.
+    transaction: (String, usize),
 }
 
 impl Target {
     /// Looks at what there is; nothing is changed.
     ///
     /// # Errors
-    /// If nobody can be asked, or the copy does not fit the server's schema.
+    /// If nobody can be asked, or the copy does not fit the server's schema, or what is to be sent is too
+    /// long for the server.
     pub async fn look(copy: Copy, remotes: &Remotes, limit: Duration) -> anyhow::Result<Target> {
         let database = copy.side.database();
         let remotes = remotes.of(copy.side);
@@ -47,11 +51,18 @@ impl Target {
         })??;
         let wanted = under(&copy.version, present.version.schema())
             .with_context(|| format!("{}: nothing was changed", copy.path.display()))?;
+        let difference = Difference::between(&present.version, &wanted);
+        let transaction = params(&present, &difference);
+        if !difference.is_empty() {
+            let fits = size::check(&mut leader, &transaction.0, limit).await;
+            fits.with_context(|| format!("{}: nothing was changed", copy.path.display()))?;
+        }
         Ok(Target {
             copy,
             leader,
             present,
-            wanted,
+            difference,
+            transaction,
         })
     }
 
@@ -62,22 +73,22 @@ impl Target {
 
     /// What has to change, for people.
     pub fn show(&self, done: bool) -> String {
-        self.difference().show(&self.present.version, done)
-    }
-
-    fn difference(&self) -> Difference {
-        Difference::between(&self.present.version, &self.wanted)
+        self.difference.show(&self.present.version, done)
     }
 
     /// Sends the transaction.
     async fn send(&mut self, limit: Duration) -> Result<Answer, CallError> {
-        let (params, guards) = params(&self.present, &self.difference());
-        let call = self.leader.client.call("transact", &params);
+        let (params, guards) = &self.transaction;
+        let size = figures::bytes(u64::try_from(params.len()).unwrap_or(u64::MAX));
+        let progress = Progress::wait(format!("{}: {size} are sent", self.copy.side.database()));
+        let call = self.leader.client.call("transact", params);
+        let answered = tokio::time::timeout(limit, call).await;
+        progress.end();
         let late = |_| CallError::Protocol(format!("no answer within {} s", limit.as_secs()));
-        let reply = tokio::time::timeout(limit, call).await.map_err(late)??;
+        let reply = answered.map_err(late)??;
         let results: Vec<Value> = serde_json::from_slice(&reply)
             .map_err(|error| CallError::Protocol(error.to_string()))?;
-        Ok(answer(&results, guards))
+        Ok(answer(&results, *guards))
     }
 
     /// Looks anew.
@@ -104,17 +115,24 @@ pub async fn restore_one(
 ) -> anyhow::Result<String> {
     // What was sent when a connection got lost before the answer.
     let mut unanswered: Option<String> = None;
-    for _ in 0..ATTEMPTS {
-        if target.difference().is_empty() {
+    let mut lost = 0;
+    for attempt in 0.. {
+        if target.difference.is_empty() {
             let shown = unanswered.unwrap_or_else(|| target.show(true));
             return Ok(shown);
+        }
+        if attempt == ATTEMPTS {
+            break;
         }
         let said = target.show(true);
         match target.send(limit).await {
             Ok(Answer::Done) => return Ok(said),
             Ok(Answer::Changed) => {}
             Ok(Answer::Refused(why)) => bail!("not restored: {}: {why}", target.leader.remote),
-            Err(CallError::Io(_) | CallError::Closed) => unanswered = Some(said),
+            Err(CallError::Io(_) | CallError::Closed) => {
+                lost += 1;
+                unanswered = Some(said);
+            }
             Err(error) => bail!("{UNKNOWN}: {}: {error}", target.leader.remote),
         }
         tokio::time::sleep(PAUSE).await;
@@ -124,5 +142,11 @@ pub async fn restore_one(
             None => "not restored".to_owned(),
         })?;
     }
-    bail!("not restored, as others write all the time")
+    match lost {
+        0 => bail!("not restored, as others write all the time"),
+        lost => bail!(
+            "{}: of {ATTEMPTS} attempts {lost} lost the connection before the answer: {UNKNOWN}",
+            target.leader.remote
+        ),
+    }
 }

@@ -4,6 +4,7 @@ mod convert;
 mod copies;
 mod difference;
 mod into_server;
+mod size;
 mod transaction;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::backup_command::{Existing, file, write};
+use crate::backup_command::{Existing, Written, file, make_folder, put};
 use crate::client::Remotes;
 use crate::command_line::{Only, RestoreFlags};
 use crate::process;
@@ -74,14 +75,16 @@ fn into_files(copies: &[Copy], to: &Path, dry_run: bool) -> anyhow::Result<()> {
         }
     }
     if !dry_run {
-        std::fs::create_dir_all(to)
-            .with_context(|| format!("{}: the folder cannot be made", to.display()))?;
+        make_folder(to)?;
     }
+    let mut written = Written::default();
     for copy in copies {
         let path = file(to, copy.side);
         if !dry_run {
             let comment = format!("ovn-ic-db restore of {}", copy.path.display());
-            write(&path, &copy.version, &comment, Existing::Keep)?;
+            let made = put(&path, &copy.version, &comment, Existing::Keep);
+            made.with_context(|| written.say())?;
+            written.add(&path);
         }
         process::print(&format!(
             "{}: schema {}, {} rows{} {}\n",

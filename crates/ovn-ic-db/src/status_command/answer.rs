@@ -1,6 +1,7 @@
 //! What a server says of a database, or why it says nothing.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use ovsdb::{Schema, Uuid};
 use ovsdb_server::report::DatabaseReport;
@@ -15,6 +16,9 @@ pub struct Answer {
     /// What it said.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// The addresses that the remote stands for; none of a Unix socket.
+    #[serde(skip)]
+    pub at: Vec<SocketAddr>,
 }
 
 /// What came of asking.

@@ -1,5 +1,6 @@
 //! Asking all servers at once.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ovsdb::Schema;
@@ -19,7 +20,7 @@ pub async fn ask_all(remotes: &Remotes, limit: Duration) -> [Vec<Answer>; 2] {
         let remotes = remotes.of(side).iter();
         let asked = remotes.map(|remote| {
             let task = tokio::spawn(ask(remote.clone(), side.database(), limit));
-            (remote.to_string(), task)
+            (task, remote)
         });
         asked.collect::<Vec<_>>()
     });
@@ -27,23 +28,45 @@ pub async fn ask_all(remotes: &Remotes, limit: Duration) -> [Vec<Answer>; 2] {
     [collect(northbound).await, collect(southbound).await]
 }
 
-async fn collect(asked: Vec<(String, JoinHandle<Outcome>)>) -> Vec<Answer> {
+async fn collect(asked: Vec<(JoinHandle<Answer>, &Address)>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    for (remote, task) in asked {
-        let outcome = match task.await {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::Error(error.to_string()),
-        };
-        answers.push(Answer { remote, outcome });
+    for (task, remote) in asked {
+        answers.push(task.await.unwrap_or_else(|error| Answer {
+            remote: remote.to_string(),
+            outcome: Outcome::Error(error.to_string()),
+            at: Vec::new(),
+        }));
     }
     answers
 }
 
-async fn ask(remote: Address, database: &'static str, limit: Duration) -> Outcome {
-    match tokio::time::timeout(limit, ask_patiently(&remote, database)).await {
+async fn ask(remote: Address, database: &'static str, limit: Duration) -> Answer {
+    let asking = tokio::time::timeout(limit, ask_patiently(&remote, database));
+    let looking = tokio::time::timeout(limit, addresses(&remote));
+    let (asked, at) = tokio::join!(asking, looking);
+    let outcome = match asked {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Outcome::Error(error.to_string()),
         Err(_) => Outcome::Error(format!("no answer within {} s", limit.as_secs())),
+    };
+    Answer {
+        remote: remote.to_string(),
+        outcome,
+        at: at.unwrap_or_default(),
+    }
+}
+
+/// Where a remote is; a name may stand for several addresses.
+async fn addresses(remote: &Address) -> Vec<SocketAddr> {
+    let Address::Network { host, port, .. } = remote else {
+        return Vec::new();
+    };
+    match remote.ip_and_port() {
+        Some(address) => vec![address.into()],
+        None => {
+            let found = tokio::net::lookup_host((host.to_resolve(), *port)).await;
+            found.map(Iterator::collect).unwrap_or_default()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod answer;
 pub mod asking;
-mod figures;
+pub mod figures;
 mod interconnection;
 mod screen;
 mod summary;
@@ -99,7 +99,5 @@ fn show(text: &str) {
         false => anstream::ColorChoice::Never,
     };
     let mut out = anstream::AutoStream::new(std::io::stdout(), choice);
-    // A reader that has gone is no failure of ours.
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    process::printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }

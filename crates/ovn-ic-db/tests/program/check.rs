@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use sha1::{Digest, Sha1};
 
 use crate::program::{OLD_SCHEMAS, Program, old_database, tool};
@@ -94,6 +96,10 @@ fn the_first_fault_of_a_standalone_file_has_its_place() -> Result<()> {
     flipped[second + 80] ^= 1;
     let torn = with(&zone(ONE, "y"));
     let torn = &torn[..torn.len() - 3];
+    let mut last_flipped = with(&zone(ONE, "y"));
+    let last = last_flipped.len() - 5;
+    last_flipped[last] ^= 1;
+    let cut = format!("bytes, from offset {end}: ");
     let dangling =
         format!(r#"{{"Gateway":{{"{ONE}":{{"name":"g","availability_zone":["uuid","{TWO}"]}}}}}}"#);
     let enumerated = format!(r#"{{"Encap":{{"{ONE}":{{"type":"nonsense","ip":"x"}}}}}}"#);
@@ -101,7 +107,17 @@ fn the_first_fault_of_a_standalone_file_has_its_place() -> Result<()> {
     let at_second = format!("fault: record 1, at offset {second}: ");
     for (bytes, code, words) in [
         (good.as_slice(), 0, vec!["1 rows"]),
-        (torn, 0, vec!["1 rows", "warning: the last"]),
+        (
+            torn,
+            1,
+            vec![
+                &cut,
+                "before that: standalone",
+                "1 rows",
+                "take another one",
+            ],
+        ),
+        (&last_flipped, 1, vec![&cut, "SHA-1", "1 rows"]),
         (
             &flipped,
             1,
@@ -144,6 +160,60 @@ fn the_first_fault_of_a_standalone_file_has_its_place() -> Result<()> {
     );
     let (status, said) = check(&[])?;
     ensure!(status == Some(2), "{said}");
+    Ok(())
+}
+
+/// Only a server that has the file may be writing it.
+#[test]
+fn a_torn_end_is_no_fault_while_a_server_has_the_file() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    let file = program.database("nb")?;
+    let torn = record("JSON", "{}");
+    let mut written = fs::File::options().append(true).open(&file)?;
+    written.write_all(&torn.as_bytes()[..torn.len() - 2])?;
+    let (code, said) = check(&[&file])?;
+    ensure!(code == Some(0), "{said}");
+    let pid = program.pid().context("it runs")?;
+    for words in [
+        ": good: standalone OVN_IC_Northbound",
+        ": warning: the last ",
+        &format!("process {pid} uses the file and may be writing"),
+    ] {
+        ensure!(said.contains(words), "{words}: {said}");
+    }
+    program.signal(Signal::KILL)?;
+    program.end()?;
+    let (code, said) = check(&[&file])?;
+    ensure!(code == Some(1), "{said}");
+    ensure!(said.contains(": fault: the last "), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_said_is_no_success() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("f.db");
+    old_database(&file, "sb", r#"{"op":"comment","comment":"x"}"#)?;
+    let program = || Command::new(env!("CARGO_BIN_EXE_ovn-ic-db"));
+    let full = || fs::File::options().write(true).open("/dev/full");
+    let output = program().arg("check").arg(&file).stdout(full()?).output()?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{said}");
+    ensure!(said.contains("cannot write the output: No space"), "{said}");
+    // Nobody is there: that is a failure by itself, and is said once.
+    let output = program()
+        .args(["status", "--format=json", "--run-dir=/nowhere"])
+        .stdout(full()?)
+        .output()?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{said}");
+    ensure!(said.matches("cannot write").count() == 1, "{said}");
+    // A reader that has gone wanted no more.
+    let script = "\"$0\" check \"$1\" | true; exec \"$0\" check \"$1\" >/dev/null";
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", script, env!("CARGO_BIN_EXE_ovn-ic-db")]);
+    ensure!(shell.arg(&file).status()?.success());
     Ok(())
 }
 

@@ -1,13 +1,17 @@
 //! `ovn-ic-db backup`, `restore` and `compact`, with servers of both kinds.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::client::Client;
 use ovn_ic_db_tests::process::{Options, Program as Which, Server, Source, free_port};
+use ovn_ic_db_tests::relay::{Afterwards, Moment, Relay};
 use serde_json::{Value, json};
 
 use crate::program::{OLD_SCHEMAS, Program, tool};
@@ -240,6 +244,32 @@ fn a_restore_among_writers_does_what_it_shows() -> Result<()> {
 }
 
 #[test]
+fn a_connection_that_is_lost_each_time_is_no_writers_fault() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    let (run, copies) = (program.path("run"), program.path("copies"));
+    let (run, folder) = (text(&run)?, text(&copies)?);
+    says(&["backup", "--run-dir", run, folder])?;
+    program.ctl("nb", &["ts-add", "wrong"])?;
+    let server = ([127, 0, 0, 1], program.port("nb")?).into();
+    let (moment, again) = (Moment::InRequest, Afterwards::CutAgain);
+    let relay = Relay::start(server, "ovn-ic-db restore", moment, again)?;
+    let remote = relay.remote();
+    let line = ["restore", "--only=nb", "--nb", &remote, "--sb", &remote];
+    let said = fails(&[&line[..], &[folder]].concat())?;
+    let words = "of 20 attempts 20 lost the connection before the answer: everything or nothing";
+    ensure!(said.contains(words), "{said}");
+    ensure!(program.ctl("nb", &["ts-list"])?.contains("wrong"), "{said}");
+    // It has arrived, and is seen to have.
+    let relay = Relay::start(server, "ovn-ic-db restore", Moment::BeforeAnswer, again)?;
+    let remote = relay.remote();
+    let line = ["restore", "--only=nb", "--nb", &remote, "--sb", &remote];
+    let said = says(&[&line[..], &[folder]].concat())?;
+    ensure!(said.contains("1 deleted"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn bad_copies_change_nothing() -> Result<()> {
     let mut program = Program::new()?;
     program.start()?;
@@ -278,6 +308,8 @@ fn bad_copies_change_nothing() -> Result<()> {
     fs::remove_file(&south)?;
     let said = fails(&["restore", "--run-dir", run, folder])?;
     ensure!(said.contains("No such file"), "{said}");
+    let hint = "--only nb restores the other database";
+    ensure!(said.contains(hint), "{said}");
     let shown = program.ctl("nb", &["ts-list"])?;
     ensure!(shown.contains("two"), "{shown}");
     Ok(())
@@ -332,13 +364,100 @@ fn a_file_is_made_short() -> Result<()> {
     program.stop()?;
     let said = fails(&["compact", "--run-dir", text(&run)?])?;
     ensure!(said.matches("ovn_ic_").count() == 2, "{said}");
-    let said = fails(&[
-        "backup",
-        "--timeout=1",
-        "--run-dir",
-        text(&run)?,
-        text(&run)?,
-    ])?;
-    ensure!(said.contains("no server that leads within 1 s"), "{said}");
+    Ok(())
+}
+
+/// A server elsewhere may come, one of this machine is there or not.
+#[test]
+fn nobody_at_the_socket_is_told_at_once() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    let (run, copies) = (temporary.path().join("run"), temporary.path().join("c"));
+    fs::create_dir(&run)?;
+    let (run, copies) = (text(&run)?, text(&copies)?);
+    let start = Instant::now();
+    let said = fails(&["backup", "--run-dir", run, copies])?;
+    ensure!(said.contains("no server is there"), "{said}");
+    ensure!(said.contains("ovn_ic_nb_db.sock: No such file"), "{said}");
+    // One that has been left behind.
+    drop(UnixListener::bind(
+        temporary.path().join("run/ovn_ic_nb_db.sock"),
+    )?);
+    let said = fails(&["backup", "--run-dir", run, copies])?;
+    ensure!(
+        said.contains("ovn_ic_nb_db.sock: Connection refused"),
+        "{said}"
+    );
+    ensure!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+    let away = format!("tcp:127.0.0.1:{}", free_port()?);
+    let line = ["--timeout=2", "--nb", &away, "--sb", &away, copies];
+    let said = fails(&[&["backup"], &line[..]].concat())?;
+    ensure!(said.contains("no server that leads within 2 s"), "{said}");
+    Ok(())
+}
+
+/// What stands in the way of the second file is said with what has become of the first one.
+#[test]
+fn half_of_the_work_is_told() -> Result<()> {
+    let mut program = Program::new()?;
+    program.start()?;
+    let (run, copies) = (program.path("run"), program.path("copies"));
+    let (run, folder) = (text(&run)?, text(&copies)?);
+    says(&["backup", "--run-dir", run, folder])?;
+    let [north, south] = ["nb", "sb"].map(|side| copies.join(format!("ovn_ic_{side}_db.db")));
+    // Nobody can write to a file of this name then.
+    fs::create_dir(copies.join("ovn_ic_sb_db.db.tmp"))?;
+    let said = fails(&["backup", "--run-dir", run, "--overwrite", folder])?;
+    let words = format!("{} is written, but not the other one", north.display());
+    ensure!(said.contains(&words), "{said}");
+    let to = program.path("new");
+    fs::create_dir_all(to.join("ovn_ic_sb_db.db.tmp"))?;
+    let said = fails(&["restore", "--to", text(&to)?, folder])?;
+    let words = format!("{}/ovn_ic_nb_db.db is written, but not", to.display());
+    ensure!(said.contains(&words), "{said}");
+    ensure!(said.contains("ovn_ic_sb_db.db.tmp"), "{said}");
+    ensure!(
+        to.join("ovn_ic_nb_db.db").exists() && south.exists(),
+        "{said}"
+    );
+    Ok(())
+}
+
+/// Root makes files for the server's user.
+#[test]
+fn new_files_have_the_owner_of_their_folder() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let mut program = Program::new()?;
+    program.start()?;
+    let (run, copies) = (program.path("run"), program.path("copies"));
+    let (run, folder) = (text(&run)?, text(&copies)?);
+    says(&["backup", "--run-dir", run, folder])?;
+    let owner = |path: &Path| -> Result<(u32, u32)> {
+        let found = fs::symlink_metadata(path)?;
+        Ok((found.uid(), found.gid()))
+    };
+    let own = owner(&copies)?;
+    ensure!(owner(&copies.join("ovn_ic_nb_db.db"))? == own);
+    let home = program.path("home");
+    fs::create_dir(&home)?;
+    chown(&home, Some(65534), Some(65533))?;
+    let to = home.join("etc/ovn");
+    says(&["restore", "--to", text(&to)?, folder])?;
+    for name in ["", "ovn_ic_nb_db.db", ".ovn_ic_sb_db.db.~lock~"] {
+        ensure!(owner(&to.join(name))? == (65534, 65533), "{name}");
+    }
+    // In another file's place, its owner stays.
+    let file = copies.join("ovn_ic_nb_db.db");
+    chown(&file, Some(7), Some(8))?;
+    chown(&copies, Some(65534), Some(65533))?;
+    says(&["backup", "--run-dir", run, "--overwrite", folder])?;
+    ensure!(owner(&file)? == (7, 8));
+    let south = owner(&copies.join("ovn_ic_sb_db.db"))?;
+    ensure!(south == own, "{south:?}");
     Ok(())
 }

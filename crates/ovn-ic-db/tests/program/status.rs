@@ -169,6 +169,13 @@ fn one_server_of_ours() -> Result<()> {
     let (code, value) = parsed(&shown)?;
     assert_eq!(code, Some(0));
     assert_eq!(value[0]["answers"][0]["remote"], json!(nb));
+    // It is one, under however many names, and is asked once under each.
+    let by_ip = nb.replace("localhost", "127.0.0.1");
+    let names = format!("{nb},{by_ip},{nb}");
+    let shown = status(&["--nb", &names, "--sb", &sb, "--format=json"], None)?;
+    let (code, twice) = parsed(&shown)?;
+    assert_eq!(code, Some(0), "{twice}");
+    assert_eq!(twice[0]["answers"].as_array().map(Vec::len), Some(2));
     assert_eq!(
         value[0]["answers"][0]["report"]["contents"]["rows"]["Transit_Switch"],
         1

@@ -33,7 +33,7 @@ pub fn leader_of(answer: &Answer) -> Option<Uuid> {
 }
 
 /// It is no cluster's member.
-pub fn serves_alone(answer: &Answer) -> bool {
+fn serves_alone(answer: &Answer) -> bool {
     match &answer.outcome {
         Outcome::Report(report) => report.member.is_none() && report.contents.is_some(),
         Outcome::Server(row) => row.model == "standalone",
@@ -75,12 +75,27 @@ pub fn by_usefulness(answers: &[Answer]) -> Vec<usize> {
     ranked.into_iter().map(|(_, place)| place).collect()
 }
 
-/// Whether two addresses, of clients or of members, are of one host.
-pub fn same_host(a: &str, b: &str) -> bool {
+/// Whether a member's address is of the host that was asked.
+pub fn is_on_host(answer: &Answer, member: &str) -> bool {
     let host = |text: &str| match text.parse() {
         Ok(Address::Network { host, .. }) => Some(host),
         _ => None,
     };
-    let (a, b): (Option<Host>, Option<Host>) = (host(a), host(b));
-    a.is_some() && a == b
+    let (asked, member_host): (Option<Host>, Option<Host>) = (host(&answer.remote), host(member));
+    let ip = member.parse::<Address>().ok();
+    let ip = ip.as_ref().and_then(Address::ip_and_port);
+    let is_there = ip.is_some_and(|(ip, _)| answer.at.iter().any(|at| at.ip() == ip));
+    is_there || asked.is_some() && asked == member_host
+}
+
+/// How many servers that are no members have answered: one may have been asked under several names.
+pub fn count_alone(answers: &[Answer]) -> usize {
+    let alone: Vec<&Answer> = answers.iter().filter(|a| serves_alone(a)).collect();
+    let is_again = |place: usize, answer: &Answer| {
+        let mut before = alone.iter().take(place);
+        before.any(|other| other.at.iter().any(|at| answer.at.contains(at)))
+    };
+    let new = alone.iter().enumerate();
+    new.filter(|(place, answer)| !is_again(*place, answer))
+        .count()
 }

@@ -13,7 +13,7 @@ use ovsdb_server::report::{DatabaseReport, ProblemReport, SessionReport};
 
 use super::answer::{Answer, Outcome, ServerRow};
 pub use facts::by_usefulness;
-use facts::{knows_leader, leader_of, member_of, newest_committed, same_host, serves_alone};
+use facts::{count_alone, is_on_host, knows_leader, leader_of, member_of, newest_committed};
 pub use load::{Load, Rates};
 
 /// A database.
@@ -214,12 +214,12 @@ impl Summary {
         members.sort_by_key(|member| (member.role != Role::Leader, std::cmp::Reverse(member.term)));
         for seen_by in members {
             for server in &seen_by.servers {
-                self.add_member(seen_by, server);
+                self.add_member(answers, seen_by, server);
             }
         }
     }
 
-    fn add_member(&mut self, seen_by: &MemberStatus, server: &ServerStatus) {
+    fn add_member(&mut self, answers: &[Answer], seen_by: &MemberStatus, server: &ServerStatus) {
         let heard = match seen_by.role {
             Role::Leader => server.last_message,
             _ => None,
@@ -230,9 +230,9 @@ impl Summary {
             .position(|line| line.id == Some(server.id));
         // Whoever lives on a host that did not answer is that one.
         let known = known.or_else(|| {
-            let silent =
-                |line: &ServerLine| line.id.is_none() && same_host(&line.remote, &server.address);
-            self.servers.iter().position(silent)
+            let mut asked = self.servers.iter().zip(answers);
+            asked
+                .position(|(line, answer)| line.id.is_none() && is_on_host(answer, &server.address))
         });
         let place = known.unwrap_or_else(|| {
             self.servers.push(ServerLine {
@@ -261,7 +261,7 @@ impl Summary {
             Some(line) => Some(line.remote.clone()),
             None => leaders.first().map(|id| short_id(*id)),
         };
-        let standalone = answers.iter().filter(|answer| serves_alone(answer)).count();
+        let standalone = count_alone(answers);
         let known = answers.iter().any(knows_leader);
         if clusters.len() > 1 {
             let names: Vec<String> = clusters.iter().map(|id| short_id(*id)).collect();

@@ -80,6 +80,7 @@ fn answer(n: u8, outcome: Outcome) -> Answer {
     Answer {
         remote: format!("tcp:10.0.0.{n}:6645"),
         outcome,
+        at: Vec::new(),
     }
 }
 
@@ -143,6 +144,47 @@ fn a_cluster_with_a_follower_that_is_late_and_one_that_is_gone() {
             (Some(id(3)), ("", "no answer", false), None, None, Some(300)),
         ]
     );
+}
+
+/// A server that was asked by its name.
+fn named(answer: Answer, name: &str, at: &[&str]) -> Answer {
+    let at = at.iter().map(|at| at.parse().expect("an address"));
+    Answer {
+        remote: format!("tcp:{name}:6645"),
+        at: at.collect(),
+        ..answer
+    }
+}
+
+#[test]
+fn a_name_stands_for_its_addresses() {
+    let at = ["[fd00::3]:6645", "10.0.0.3:6645"];
+    let answers = [
+        clustered(1, 10),
+        clustered(2, 10),
+        named(gone(3), "three", &at),
+    ];
+    let summary = Summary::of("D", &answers);
+    let line = &summary.servers[2];
+    assert_eq!(summary.servers.len(), 3);
+    assert_eq!((line.id, line.heard), (Some(id(3)), Some(300)));
+    assert_eq!(line.remote, "tcp:three:6645");
+
+    let alone =
+        |name: &str, at: &[&str]| named(answer(1, Outcome::Report(Box::new(report(1)))), name, at);
+    let twice = [
+        alone("one", &["10.0.0.1:6645"]),
+        alone("1.example", &["[::1]:6645", "10.0.0.1:6645"]),
+    ];
+    let summary = Summary::of("D", &twice);
+    assert!(summary.served && summary.troubles.is_empty());
+    let two = [
+        alone("one", &["10.0.0.1:6645"]),
+        alone("two", &["10.0.0.2:6645"]),
+    ];
+    assert!(!Summary::of("D", &two).served);
+    // Of sockets nothing is known: they are different ones.
+    assert!(!Summary::of("D", &[alone("one", &[]), alone("two", &[])]).served);
 }
 
 #[test]
