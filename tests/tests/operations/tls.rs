@@ -37,7 +37,7 @@ fn tls_is_turned_on_renewed_and_demanded_while_others_write() -> Result<()> {
     // A node that comes back empty gets settings and keys of another one.
     site.lose('C')?;
     site.follow(LOST_DISK)?;
-    let hosts = site.hosts("C");
+    let hosts = site.hosts("ABC");
     let status = ["ovn-ic-db", "status", "--host", &hosts];
     let said = site.container('C').exec(&status)?;
     ensure!(said.contains("leader ssl:"), "{said}");
