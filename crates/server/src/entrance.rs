@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ovsdb_cluster::wire::stream::LogLimit;
 use ovsdb_tls::Keys;
 use tokio::net::TcpStream;
 use tracing::Span;
 
 use crate::counters::{ServiceCounters, TurnedAway};
 use crate::stream::{Connection, Stream};
+use crate::visits::Visits;
 
 /// The first byte of a TLS connection.
 const HANDSHAKE: u8 = 22;
@@ -37,10 +37,10 @@ pub enum Plaintext {
 pub struct Entrance {
     keys: Keys,
     plaintext: Plaintext,
-    /// How many lines may be written about those that are let in.
-    plain: LogLimit,
-    /// And about those that are not.
-    refused: LogLimit,
+    /// Which of those that are let in without TLS have lines, by host.
+    plain: Visits,
+    /// And which of those that are not let in.
+    refused: Visits,
     /// What the lines are in.
     span: Span,
 }
@@ -51,8 +51,8 @@ impl Entrance {
         Entrance {
             keys,
             plaintext,
-            plain: LogLimit::new(),
-            refused: LogLimit::new(),
+            plain: Visits::default(),
+            refused: Visits::default(),
             span: Span::current(),
         }
     }
@@ -89,7 +89,7 @@ impl Entrance {
         let first = tokio::time::timeout(FIRST_BYTE, first_byte(&socket)).await;
         match first {
             Err(_) => {
-                self.say(&self.refused, || {
+                self.say(&self.refused, &peer, || {
                     tracing::info!("{peer}: says nothing: connection closed")
                 });
                 Err(Some(TurnedAway::Silent))
@@ -103,7 +103,7 @@ impl Entrance {
     async fn shake_hands(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         let peer = peer.replacen("tcp:", "ssl:", 1);
         let Some(tls) = self.keys.current() else {
-            self.say(&self.refused, || {
+            self.say(&self.refused, &peer, || {
                 tracing::error!("{peer}: refused: private key must be configured to use SSL/TLS");
             });
             return Err(TurnedAway::Handshake);
@@ -114,7 +114,9 @@ impl Entrance {
                 Ok(Connection { stream, peer })
             }
             Err(error) => {
-                self.say(&self.refused, || tracing::warn!("{peer}: refused: {error}"));
+                self.say(&self.refused, &peer, || {
+                    tracing::warn!("{peer}: refused: {error}")
+                });
                 Err(TurnedAway::of(&error))
             }
         }
@@ -123,14 +125,14 @@ impl Entrance {
     fn admit_plain(&self, socket: TcpStream, peer: String) -> Result<Connection, TurnedAway> {
         match self.plaintext {
             Plaintext::Allow => {
-                self.say(&self.plain, || {
+                self.say(&self.plain, &peer, || {
                     tracing::info!("{peer}: connects without TLS")
                 });
                 let stream = Stream::Tcp(socket);
                 Ok(Connection { stream, peer })
             }
             Plaintext::Refuse => {
-                self.say(&self.refused, || {
+                self.say(&self.refused, &peer, || {
                     tracing::warn!(
                         "{peer}: refused: it connects without TLS, which is not allowed"
                     );
@@ -140,12 +142,13 @@ impl Entrance {
         }
     }
 
-    fn say(&self, limit: &LogLimit, line: impl FnOnce()) {
+    fn say(&self, limit: &Visits, peer: &str, line: impl FnOnce()) {
+        let Some(left_out) = limit.begin(peer) else {
+            return;
+        };
         let _span = self.span.enter();
-        match limit.allow() {
-            None => return,
-            Some(0) => {}
-            Some(more) => tracing::info!("{more} lines about clients were left out here"),
+        if left_out > 0 {
+            tracing::info!("{left_out} lines like the next one were left out here");
         }
         line();
     }
@@ -156,5 +159,29 @@ async fn first_byte(socket: &TcpStream) -> Option<u8> {
     match socket.peek(&mut byte).await {
         Ok(1..) => Some(byte[0]),
         Ok(0) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_comes_all_the_time_hides_no_other() {
+        let entrance = Entrance::new(Keys::none(), Plaintext::Allow);
+        let told = |host: &str, times: u32| {
+            let mut told = 0;
+            for port in 0..times {
+                let peer = format!("tcp:{host}:{port}");
+                entrance.say(&entrance.plain, &peer, || told += 1);
+            }
+            told
+        };
+        // One more for a minute that this may take.
+        assert!((10..12).contains(&told("10.0.0.1", 1000)));
+        for host in ["10.0.0.2", "10.0.0.3", "[fd00::1]"] {
+            assert_eq!(told(host, 1), 1, "{host}");
+        }
+        assert_eq!(told("10.0.0.2", 1), 1, "a second time is no flood");
     }
 }
