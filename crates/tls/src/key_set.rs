@@ -126,6 +126,8 @@ pub struct KeySet {
     pub(crate) trust: Arc<Trust>,
     pub(crate) hints: Arc<[DistinguishedName]>,
     pub(crate) provider: Arc<CryptoProvider>,
+    /// The authorities that the own certificate hangs on.
+    pub(crate) above: Vec<Certificate>,
     certificate: Certificate,
 }
 
@@ -187,10 +189,12 @@ impl KeySet {
             .map(|authority| DistinguishedName::from(authority.subject_der.clone()));
         let hints = hints.collect();
         let trust = Trust::new(authorities, provider.signature_verification_algorithms);
-        let shown = match (&files.shown, chain.last()) {
-            (Some(path), _) => certificates(path, Role::Authorities)?,
-            (None, Some(last)) => trust.above(last),
-            (None, None) => Vec::new(),
+        let tops = chain.last().map_or_else(Vec::new, |last| trust.above(last));
+        let between = chain.iter().skip(1).cloned();
+        let above = between.chain(tops.iter().cloned()).collect();
+        let shown = match &files.shown {
+            Some(path) => certificates(path, Role::Authorities)?,
+            None => tops,
         };
         let chain = chain.into_iter().chain(shown);
         let chain = chain.map(|certificate| certificate.der);
@@ -199,6 +203,7 @@ impl KeySet {
             hints,
             trust: Arc::new(trust),
             provider,
+            above,
             certificate,
         })
     }

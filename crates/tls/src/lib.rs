@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod chain;
 mod choice;
 mod coming;
+mod ending;
 pub mod key_set;
 mod keys;
 mod refusal;

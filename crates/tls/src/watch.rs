@@ -5,15 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::ending::Reminder;
 use crate::key_set::{Files, KeySet};
 use crate::tls::Tls;
 
 /// How often the files are looked at. They are read once they stay the same from one look to the next:
 /// who replaces them does so one after the other.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long before its end a certificate is spoken of, in seconds.
-const SOON: i64 = 14 * 86_400;
-/// How often it is, in looks.
+/// How often files that could not be used are tried again, in looks: a certificate may begin a little later,
+/// and a shortage of the system's pass.
+const RETRY: u32 = 5;
+/// How often another reason why not is told at most, in looks.
+const TELL: u32 = 60;
+/// How often what stays as it is is told again, in looks.
 const REMIND: u32 = 3600;
 
 /// What tells one state of a file from another: where it is, its size, when it was changed.
@@ -48,6 +52,7 @@ impl Tls {
             read: None,
             seen: None,
             quiet: 0,
+            failure: None,
         };
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -77,7 +82,16 @@ impl Tls {
         if stays && is_new {
             state.read = Some(now);
             state.quiet = 0;
-            self.reload();
+            let failure = state.failure.take();
+            state.failure = self.reload(failure.is_some()).err().map(|words| {
+                tracing::error!("TLS: {words}");
+                Failure::new(words)
+            });
+        } else if let Some(mut failure) = state.failure.take() {
+            state.failure = match failure.is_due() {
+                true => self.reload(true).err().map(|words| failure.again(words)),
+                false => Some(failure),
+            };
         }
         if state.quiet == 0 {
             self.remind();
@@ -85,36 +99,84 @@ impl Tls {
         state.quiet = (state.quiet + 1) % REMIND;
     }
 
-    fn reload(&self) {
+    /// Takes the files into use. The error is for the log. `told`: they could not be used before.
+    fn reload(&self, told: bool) -> Result<(), String> {
         let old = self.current();
         match KeySet::load(&self.files, &self.choice) {
-            Ok(new) if new.same_as(&old) => {}
+            Ok(new) if new.same_as(&old) => {
+                if told {
+                    tracing::info!("TLS: the files are well again; nothing has changed: {old}");
+                }
+                Ok(())
+            }
             // Another server's word would do to replace it.
-            Ok(new) if new.awaits_authority() => tracing::error!(
-                "TLS: {} has gone; what was in it stays in use",
+            Ok(new) if new.awaits_authority() => Err(format!(
+                "{} has gone; what was in it stays in use",
                 self.files.authorities.display()
-            ),
+            )),
             Ok(new) => {
                 tracing::info!("TLS: new files are in use: {new}");
                 self.current.store(Arc::new(new));
+                Ok(())
             }
-            Err(error) => tracing::error!(
-                "TLS: the new files are not used, and the old ones stay in use ({old}): {error}"
-            ),
+            Err(error) => Err(format!(
+                "the new files are not used, and the old ones stay in use ({old}): {error}"
+            )),
         }
     }
 
-    /// Says it when the certificate in use is about to end, or has.
+    /// Says it when a certificate in use is about to end, or has.
     fn remind(&self) {
-        let keys = self.current();
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let left = keys.certificate().not_after.saturating_sub(now);
-        let advice = "put a new one in its place; it comes into use by itself";
-        if left < 0 {
-            tracing::error!("TLS: the {keys}, has expired and is refused by others: {advice}");
-        } else if left < SOON {
-            tracing::warn!("TLS: the {keys}, ends in {} days: {advice}", left / 86_400);
+        for reminder in self.current().reminders(now) {
+            match reminder {
+                Reminder::Soon(line) => tracing::warn!("TLS: {line}"),
+                Reminder::Over(line) => tracing::error!("TLS: {line}"),
+            }
+        }
+    }
+}
+
+/// Files that could not be used, and are tried again.
+struct Failure {
+    /// What was said of it.
+    told: String,
+    /// Looks since then.
+    since: u32,
+    /// Looks until the next try.
+    rest: u32,
+}
+
+impl Failure {
+    fn new(told: String) -> Failure {
+        Failure {
+            told,
+            since: 0,
+            rest: RETRY,
+        }
+    }
+
+    /// One more look: whether it is time for another try.
+    fn is_due(&mut self) -> bool {
+        self.since = self.since.saturating_add(1);
+        self.rest = self.rest.saturating_sub(1);
+        self.rest == 0
+    }
+
+    /// Another try has failed. It is not told each time.
+    fn again(self, words: String) -> Failure {
+        let patience = match words == self.told {
+            true => REMIND,
+            false => TELL,
+        };
+        if self.since >= patience {
+            tracing::error!("TLS: {words}");
+            return Failure::new(words);
+        }
+        Failure {
+            rest: RETRY,
+            ..self
         }
     }
 }
@@ -127,4 +189,33 @@ struct State {
     seen: Option<[Mark; 3]>,
     /// Looks since somebody was last reminded.
     quiet: u32,
+    /// Why they are not in use.
+    failure: Option<Failure>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_is_tried_often_and_told_seldom() {
+        let mut failure = Failure::new("over".to_owned());
+        let (mut tries, mut told) = (0, 0);
+        for _ in 0..2 * REMIND {
+            if failure.is_due() {
+                tries += 1;
+                failure = failure.again("over".to_owned());
+                told += u32::from(failure.since == 0);
+            }
+        }
+        assert_eq!((tries, told), (2 * REMIND / RETRY, 2));
+        // Another reason is told sooner, but not one in turn with the other all the time.
+        for look in 0..2 * TELL {
+            if failure.is_due() {
+                failure = failure.again(format!("other {look}"));
+                told += u32::from(failure.since == 0);
+            }
+        }
+        assert_eq!(told, 4);
+    }
 }

@@ -49,6 +49,8 @@ catalogue! {
         "Always 1, with the program's version.";
     CERTIFICATE_EXPIRY: Gauge "ovn_ic_db_certificate_expiry_timestamp_seconds" []
         "When the certificate in use ends, in seconds since 1970; only with TLS.";
+    AUTHORITY_EXPIRY: Gauge "ovn_ic_db_authority_expiry_timestamp_seconds" []
+        "When the first CA certificate in use ends, in seconds since 1970; only with TLS.";
 
     READY: Gauge "ovn_ic_db_ready" ["database"]
         "1 if the database is served and, in a cluster, a leader is known; see /readyz.";

@@ -8,6 +8,10 @@ mod file;
 mod process;
 mod raft;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ovsdb_tls::KeySet;
+
 use self::exposition::{Exposition, float};
 use super::{Shown, readiness};
 use crate::control_commands::Subject;
@@ -22,15 +26,28 @@ pub fn text(shown: &Shown) -> prometheus::Result<String> {
     let mut exposition = Exposition::default();
     exposition.number(&catalogue::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1);
     if let Some(tls) = &shown.tls {
-        let end = tls.current().certificate().not_after;
-        let end = float(u64::try_from(end).unwrap_or(0));
-        exposition.add(&catalogue::CERTIFICATE_EXPIRY, &[], end);
+        add_ends(&mut exposition, &tls.current());
     }
     process::add(&mut exposition);
     for (side, subject) in &shown.databases {
         add_database(&mut exposition, *side, subject);
     }
     exposition.text()
+}
+
+fn add_ends(exposition: &mut Exposition, keys: &KeySet) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let authority = keys.first_authority_to_end(now);
+    for (metric, certificate) in [
+        (&catalogue::CERTIFICATE_EXPIRY, Some(keys.certificate())),
+        (&catalogue::AUTHORITY_EXPIRY, authority),
+    ] {
+        if let Some(certificate) = certificate {
+            let end = u64::try_from(certificate.not_after).unwrap_or(0);
+            exposition.add(metric, &[], float(end));
+        }
+    }
 }
 
 fn add_database(exposition: &mut Exposition, side: Side, subject: &Subject) {
