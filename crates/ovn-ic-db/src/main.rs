@@ -3,6 +3,7 @@
 //! `settings` and `folders` say what to do and where; `station` is one database's place in the
 //! process, of which `run` opens two and `server_command` one with any databases.
 
+mod advice;
 mod backup_command;
 mod backup_copy;
 mod check_command;
@@ -22,6 +23,7 @@ mod inspection;
 mod lock_file;
 mod logging;
 mod membership;
+mod orphans;
 mod own_contents;
 mod pki_command;
 mod pod_labels;
@@ -100,11 +102,9 @@ fn run(flags: &RunFlags) -> ExitCode {
             return process::fail(&error.to_string(), status);
         }
     };
-    if let Some(cluster) = &settings.cluster {
+    if let Err(error) = settings.check_addresses() {
         let status = ExitCode::from(SettingError::EXIT_STATUS);
-        if let Err(error) = cluster.check_local() {
-            return process::fail(&error.to_string(), status);
-        }
+        return process::fail(&error.to_string(), status);
     }
     let tls = match &settings.tls {
         None => None,

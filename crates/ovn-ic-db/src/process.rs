@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::logging::Logging;
+use crate::logging::{self, Logging};
+use crate::{advice, orphans};
 
 /// Something that was asked for could not be written.
 static UNSAID: AtomicBool = AtomicBool::new(false);
@@ -36,6 +37,7 @@ pub fn printed(written: std::io::Result<()>) -> ExitCode {
 
 /// The program's exit status: no success if something could not be printed.
 pub fn end(status: ExitCode) -> ExitCode {
+    logging::flush();
     match UNSAID.load(Ordering::Relaxed) && status == ExitCode::SUCCESS {
         true => ExitCode::FAILURE,
         false => status,
@@ -50,8 +52,9 @@ pub fn fail(error: &str, status: ExitCode) -> ExitCode {
     fail_as(NAME, error, status)
 }
 
-/// The same, under the name of a program that this one stands in for.
+/// The same, under the name of a program that this one stands in for. What was logged before comes first.
 pub fn fail_as(name: &str, error: &str, status: ExitCode) -> ExitCode {
+    logging::flush();
     let _ = writeln!(std::io::stderr(), "{name}: {error}");
     status
 }
@@ -70,8 +73,12 @@ pub fn block_on<T>(asking: impl Future<Output = T>) -> std::io::Result<T> {
     Ok(outcome)
 }
 
-/// Runs the server to its end.
+/// Runs the server to its end. If it fails, it is said what to do.
 pub fn serve(logging: &Logging, server: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let server = async {
+        tokio::spawn(orphans::reap());
+        server.await.map_err(advice::advised)
+    };
     match run(server) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail_logged(logging, &error),
@@ -95,12 +102,14 @@ fn run(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let outcome = runtime.block_on(server);
     // A file that is still being loaded is of no interest any more.
     runtime.shutdown_background();
+    logging::flush();
     outcome
 }
 
 /// Says why the program ends in the log, and in any case on the terminal.
 pub fn fail_logged(logging: &Logging, error: &anyhow::Error) -> ExitCode {
     tracing::error!("{error:#}");
+    logging::flush();
     if !logging.console_shows_errors() {
         return fail(&format!("{error:#}"), ExitCode::FAILURE);
     }

@@ -16,6 +16,7 @@ use ovsdb_tls::{Keys, Tls};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::advice;
 use crate::cluster_member::ClusterMember;
 use crate::folders::Folders;
 use crate::http::{HttpServer, Shown};
@@ -149,14 +150,18 @@ fn places(
     tls: &Option<Arc<Tls>>,
 ) -> anyhow::Result<Places> {
     let pid_file = PidFile::create(&folders.pid(side))?;
-    let unix = |path: PathBuf| Listener::open(&Remote::Unix(path));
+    let unix = |path: PathBuf| {
+        Listener::open(&Remote::Unix(path.clone())).map_err(|error| advice::socket(error, &path))
+    };
     let control = unix(folders.control(side))?;
     let all = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let addresses = match settings.listen.as_slice() {
         [] => &all,
         some => some,
     };
-    let mut listeners = Listener::open_all(addresses, settings.port(side))?;
+    let port = settings.port(side);
+    let listeners = Listener::open_all(addresses, port);
+    let mut listeners = listeners.map_err(|error| advice::clients_port(error, side, port))?;
     if let (Some(tls), Some(rules)) = (tls, &settings.tls) {
         let entrance = Arc::new(Entrance::new(Arc::clone(tls).into(), rules.plaintext));
         for listener in &mut listeners {

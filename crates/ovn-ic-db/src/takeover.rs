@@ -31,7 +31,7 @@ pub fn look(side: Side, path: &Path) -> anyhow::Result<Found> {
     let name = &file.version().schema().name;
     if **name != *side.database() {
         bail!(
-            "{}: holds the database {name}, not {}",
+            "{}: holds the database {name}, not {}; put the right file in its place, or name another folder with --db-dir or OVN_DBDIR",
             file.path().display(),
             side.database()
         );

@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,6 +21,7 @@ use ovsdb_server::remote::Remote;
 use ovsdb_server::stream::Stream;
 use ovsdb_tls::{Coming, Tls};
 
+use crate::advice;
 use crate::control_commands::Subject;
 use crate::schemas::Side;
 
@@ -56,7 +56,8 @@ impl HttpServer {
     /// # Errors
     /// If the system does not allow it.
     pub fn open(address: SocketAddr) -> anyhow::Result<HttpServer> {
-        let listener = Listener::open(&Remote::Tcp(address)).context("HTTP")?;
+        let listener = Listener::open(&Remote::Tcp(address));
+        let listener = listener.map_err(|error| advice::http_place(error, address))?;
         let port = listener.port().unwrap_or(address.port());
         let address = SocketAddr::new(address.ip(), port);
         tracing::info!("HTTP: http://{address} has /metrics, /healthz and /readyz");

@@ -16,6 +16,7 @@ mod line;
 mod modules;
 mod pattern;
 mod problem;
+mod queue;
 mod sinks;
 mod syslog;
 
@@ -23,7 +24,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
@@ -82,6 +83,15 @@ pub struct Logging {
     sinks: Arc<Sinks>,
 }
 
+/// The program's log, once there is one.
+static STARTED: OnceLock<Logging> = OnceLock::new();
+
+/// Waits until what was logged is written, but not long for who does not read; false if the console's
+/// lines are not. For who ends the process, or writes to the console by itself.
+pub fn flush() -> bool {
+    STARTED.get().is_none_or(|logging| logging.sinks.flush())
+}
+
 impl Logging {
     /// Starts to log to the console at `level`, in lines of that shape, for the whole program.
     /// `sides`: each database has a file of its own; otherwise the process stands in for the
@@ -94,6 +104,8 @@ impl Logging {
     ) -> Result<Self, tracing::dispatcher::SetGlobalDefaultError> {
         let (logging, subscriber) = Self::build((level, level), shape, sides);
         tracing::subscriber::set_global_default(subscriber)?;
+        // It is the first.
+        let _ = STARTED.set(logging.clone());
         Ok(logging)
     }
 
@@ -124,7 +136,7 @@ impl Logging {
         if had {
             tracing::info!(db, "closing log file");
         }
-        lock(state).file = Some(opened);
+        lock(state).file = Some(Arc::new(opened));
         tracing::info!(db, "opened log file {}", path.display());
         Ok(())
     }

@@ -1,10 +1,9 @@
 //! Where lines go: the console, the system's log, and a file for each side.
 
 use std::fs::File;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -18,6 +17,7 @@ use super::line::{Parts, longest};
 use super::modules::{self, MODULES, module_of};
 use super::pattern::{self, Facts, Pattern};
 use super::problem::Problem;
+use super::queue::{LineQueue, Place};
 use super::syslog::{Method, Sender, TARGET};
 use super::{ALWAYS, Shape};
 use crate::schemas::Side;
@@ -47,6 +47,7 @@ impl Format {
 pub(super) struct Console {
     pub(super) levels: Levels,
     pub(super) format: RwLock<Format>,
+    queue: LineQueue,
 }
 
 /// One side's file; in a process that knows no sides, the only one.
@@ -55,13 +56,14 @@ pub(super) struct FileSink {
     pub(super) levels: Levels,
     pub(super) format: RwLock<Format>,
     pub(super) state: Mutex<LogFile>,
+    queue: LineQueue,
 }
 
 /// A log file: without a path there is none, without an open file it is closed for a while.
 #[derive(Default)]
 pub(super) struct LogFile {
     pub(super) path: Option<PathBuf>,
-    pub(super) file: Option<File>,
+    pub(super) file: Option<Arc<File>>,
     /// The last warning or error, in the file or not.
     pub(super) problem: Option<Problem>,
 }
@@ -165,6 +167,7 @@ impl Sinks {
             levels: Levels::all(files),
             format: Format::new(shape, pattern::FILE),
             state: Mutex::default(),
+            queue: LineQueue::new(),
         };
         let (program, syslog) = match sides {
             true => ("ovn-ic-db", LevelFilter::OFF),
@@ -175,6 +178,7 @@ impl Sinks {
             console: Console {
                 levels: Levels::all(console),
                 format: Format::new(shape, pattern::CONSOLE),
+                queue: LineQueue::new(),
             },
             syslog: Syslog::new(syslog),
             files: Side::BOTH.map(file),
@@ -220,6 +224,7 @@ impl Sinks {
     pub(super) fn take(&self, parts: &Parts, metadata: &Metadata<'_>) {
         let module = module_of(metadata, self.own);
         self.keep_problem(parts, *metadata.level());
+        self.tell_left_out(metadata, module);
         match self.flood.judge(metadata, module, Instant::now()) {
             Verdict::Drop => return,
             Verdict::After(message) => {
@@ -233,6 +238,30 @@ impl Sinks {
             Verdict::Write => {}
         }
         self.write(parts, metadata, module);
+    }
+
+    /// Says it where nobody reads, and in the other places, as soon as somebody does again.
+    fn tell_left_out(&self, metadata: &Metadata<'_>, module: usize) {
+        let files = self.files.iter().map(|file| (&file.queue, "log file"));
+        for (queue, name) in files.chain([(&self.console.queue, "console")]) {
+            if let Some(lines) = queue.left_out() {
+                let told = Parts {
+                    message: format!(
+                        "{lines} lines for the {name} were left out, as nobody read it"
+                    ),
+                    ..Parts::default()
+                };
+                self.write(&told, metadata, module);
+            }
+        }
+    }
+
+    /// Waits until what was logged is written; false if the console's lines are not, as nobody reads them.
+    pub(super) fn flush(&self) -> bool {
+        for file in &self.files {
+            file.queue.flush();
+        }
+        self.console.queue.flush()
     }
 
     /// The files that an event belongs into.
@@ -287,22 +316,21 @@ impl Sinks {
         };
         if self.console.levels.admit(module, level) {
             let line = line(&self.console.format, &facts(), true);
-            // A console that is gone must not stop the server.
-            let _ = io::stderr().write_all(line.as_bytes());
+            let is_error = level == Level::ERROR;
+            self.console.queue.put(&Place::Console, line, is_error);
         }
         if self.syslog.levels.admit(module, level) {
             let text = parts.named_text(longest(level));
             self.syslog.write(&facts(), &text);
         }
         for file in self.files_of(parts) {
-            if !file.levels.admit(module, level) || lock(&file.state).file.is_none() {
+            let open = lock(&file.state).file.clone();
+            let Some(open) = open.filter(|_| file.levels.admit(module, level)) else {
                 continue;
-            }
+            };
             let line = line(&file.format, &facts(), false);
-            if let Some(file) = &mut lock(&file.state).file {
-                // A full disk costs lines; the next one is tried again.
-                let _ = file.write_all(line.as_bytes());
-            }
+            let is_error = level == Level::ERROR;
+            file.queue.put(&Place::File(open), line, is_error);
         }
     }
 }

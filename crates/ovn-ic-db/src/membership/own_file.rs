@@ -138,7 +138,10 @@ impl OwnFile {
         };
         let path = path.display();
         if name != side.database() {
-            bail!("{path}: holds the database {name}, not {}", side.database());
+            bail!(
+                "{path}: holds the database {name}, not {}; put the right file in its place, or name another folder with --db-dir or OVN_DBDIR",
+                side.database()
+            );
         }
         if let (OwnFile::Clustered(file), Some(cluster)) = (self, cluster) {
             let is = &file.replayed().header.identity.local_address;

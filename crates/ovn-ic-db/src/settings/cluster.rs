@@ -4,14 +4,14 @@
 //! node one of a cluster, `POD_IP` stands in for `LOCAL_IP`, and `LEADER_IP` names whom to join. They
 //! start a node that has only one of both addresses in ways that cannot work; that is an error here.
 
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ovsdb_cluster::address::{Address, Host, Transport};
 use ovsdb_cluster::file::create::ELECTION_TIMERS;
 use ovsdb_cluster::file::replay::DEFAULT_ELECTION_TIMER;
 
-use super::given::{Given, SettingError, Sources, addresses};
+use super::given::{Given, SettingError, Sources, addresses, own_address};
 use crate::command_line::RunFlags;
 use crate::schemas::Side;
 
@@ -34,6 +34,9 @@ pub struct ClusterSettings {
     transport: Transport,
 }
 
+/// The variable that names an address to serve clients on alone, and the address.
+type Listen = (&'static str, IpAddr);
+
 impl ClusterSettings {
     /// Reads the variables. Also gives the address that clients are served on alone, if there is
     /// one, and adds warnings.
@@ -42,7 +45,7 @@ impl ClusterSettings {
         sources: &Sources<'_>,
         transport: Transport,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<(ClusterSettings, Option<IpAddr>)>, SettingError> {
+    ) -> Result<Option<(ClusterSettings, Option<Listen>)>, SettingError> {
         let ports = RaftPorts::resolve(flags, sources)?;
         let election_timer = election_timer(flags, sources)?;
         let bind_local = sources.boolean("ENABLE_BIND_LOCAL_IP")?;
@@ -84,10 +87,11 @@ impl ClusterSettings {
             return Err(local.refuse(reason));
         }
         warn(&nodes, &node_addresses, leader_address, warnings);
+        let pod = pod_address.map(|address| ("POD_IP", address));
         let listen = match bind_local {
-            Some(true) => Some(pod_address.unwrap_or(local_address)),
+            Some(true) => Some(pod.unwrap_or((local.source, local_address))),
             Some(false) => None,
-            None => pod_address,
+            None => pod,
         };
         let settings = ClusterSettings {
             local: local_address,
@@ -103,18 +107,8 @@ impl ClusterSettings {
 
     /// Whether the own address is one of this machine's: somebody else's cannot be listened on.
     /// Looks at the machine, and leaves nothing behind.
-    pub fn check_local(&self) -> Result<(), SettingError> {
-        let given = Given {
-            source: self.local_source,
-            value: self.local.to_string(),
-        };
-        match TcpListener::bind((self.local, 0)) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
-                Err(given.refuse("is not an address of this machine"))
-            }
-            Err(error) => Err(given.refuse(format!("cannot be listened on: {error}"))),
-        }
+    pub(super) fn check_local(&self) -> Result<(), SettingError> {
+        own_address(self.local_source, self.local)
     }
 
     /// The nodes to ask, but the own one: those of `NODE_IPS`, and whom `LEADER_IP` names.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
@@ -170,6 +170,25 @@ pub(super) fn addresses(given: &Given) -> Result<Vec<IpAddr>, SettingError> {
                 .map_err(|_| given.refuse(format!("{part} is no IP address")))
         })
         .collect()
+}
+
+/// Whether an address can be listened on: it is one of this machine's, or stands for all of them.
+pub(super) fn own_address(source: &'static str, address: IpAddr) -> Result<(), SettingError> {
+    // A machine without IPv6 has its place for `::`, too.
+    if address.is_unspecified() {
+        return Ok(());
+    }
+    let given = Given {
+        source,
+        value: address.to_string(),
+    };
+    match TcpListener::bind((address, 0)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {
+            Err(given.refuse("is not an address of this machine (`ip address` shows those)"))
+        }
+        Err(error) => Err(given.refuse(format!("cannot be listened on: {error}"))),
+    }
 }
 
 pub(super) fn level(given: &Given) -> Result<LevelFilter, SettingError> {

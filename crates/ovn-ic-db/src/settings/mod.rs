@@ -30,7 +30,7 @@ pub mod variables;
 
 pub use cluster::ClusterSettings;
 pub use given::SettingError;
-use given::{Environment, Given, Sources, addresses, level, log_shape};
+use given::{Environment, Given, Sources, addresses, level, log_shape, own_address};
 pub use pod::PodSettings;
 use switches::transit_switches;
 pub use tls::{TlsSettings, enabled as tls_enabled, files as key_files};
@@ -72,6 +72,8 @@ pub struct Settings {
     pub sb_port: u16,
     /// Addresses to listen on for clients; empty means all, IPv6 and IPv4.
     pub listen: Vec<IpAddr>,
+    /// The flag or variable that says so.
+    listen_source: &'static str,
     /// What makes the node one of a cluster's; none is standalone.
     pub cluster: Option<ClusterSettings>,
     /// TLS; none where connections are not encrypted.
@@ -124,9 +126,11 @@ impl Settings {
             };
             return Err(given.refuse("the northbound database has this port already"));
         }
-        let listen = match sources.either("--listen", &flags.listen, "OVN_IC_DB_LISTEN")? {
-            Some(given) => addresses(&given)?,
-            None => listen_alone.flatten().into_iter().collect(),
+        let listen = sources.either("--listen", &flags.listen, "OVN_IC_DB_LISTEN")?;
+        let (listen_source, listen) = match (listen, listen_alone.flatten()) {
+            (Some(given), _) => (given.source, addresses(&given)?),
+            (None, Some((source, address))) => (source, vec![address]),
+            (None, None) => ("OVN_IC_DB_LISTEN", Vec::new()),
         };
         let durability = sources.either("--durable", &flags.durable, "OVN_IC_DB_DURABLE")?;
         let probe_interval = sources.either(
@@ -159,6 +163,7 @@ impl Settings {
             nb_port,
             sb_port,
             listen,
+            listen_source,
             cluster,
             tls,
             durability: match durability {
@@ -180,6 +185,25 @@ impl Settings {
             pod,
             warnings,
         })
+    }
+
+    /// Whether the addresses that are listened on are this machine's. Looks at the machine, and leaves
+    /// nothing behind.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_addresses(&self) -> Result<(), SettingError> {
+        if let Some(cluster) = &self.cluster {
+            cluster.check_local()?;
+        }
+        for address in &self.listen {
+            own_address(self.listen_source, *address)?;
+        }
+        // Or its flag.
+        let http = self
+            .http
+            .map(|place| own_address("OVN_IC_DB_HTTP", place.ip()));
+        http.unwrap_or(Ok(()))
     }
 
     /// How lines of the log look, by the variable alone.

@@ -98,6 +98,8 @@ fn certificates_are_told() -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
     let days = (expiry - now) / 86_400.0;
     assert!((364.0..366.0).contains(&days), "{days}");
+    let authority = value(address, "ovn_ic_db_authority_expiry_timestamp_seconds")?;
+    assert!(authority >= expiry, "{authority}");
 
     let output = Command::new(require("ovsdb-client", "openvswitch-common")?)
         .arg(format!("--private-key={}", foreign.join("key").display()))
@@ -160,6 +162,7 @@ fn a_port_in_use_is_named() -> Result<()> {
         address.port()
     );
     assert!(said.contains(&words), "{said}");
+    assert!(said.contains("OVN_IC_DB_HTTP or --http"), "{said}");
     assert_eq!(program.run_folder()?, Vec::<String>::new());
     assert!(
         !program.path("db/ovn_ic_nb_db.db").exists(),

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -27,6 +29,10 @@ pub struct Program {
     folder: TempDir,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    /// What starts it, and its own name.
+    words: Vec<String>,
+    /// As whom it runs, if not as who tests.
+    user: Option<u32>,
     child: Option<Child>,
 }
 
@@ -49,6 +55,8 @@ impl Program {
                 .map(str::to_owned)
                 .to_vec(),
             environment: Vec::new(),
+            words: vec![env!("CARGO_BIN_EXE_ovn-ic-db").to_owned()],
+            user: None,
             child: None,
         };
         let set = [
@@ -80,6 +88,32 @@ impl Program {
     pub fn arguments(mut self, arguments: &[&str]) -> Program {
         self.arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
         self
+    }
+
+    /// Runs as another user, who may look into the folder. The tests must be root's.
+    pub fn as_user(mut self, user: u32) -> Result<Program> {
+        must_be_root()?;
+        fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))?;
+        // The one that was built may be where only root can go.
+        let binary = self.path("ovn-ic-db");
+        let built = env!("CARGO_BIN_EXE_ovn-ic-db");
+        fs::hard_link(built, &binary).or_else(|_| fs::copy(built, &binary).map(drop))?;
+        self.words = vec![binary.display().to_string()];
+        self.user = Some(user);
+        Ok(self)
+    }
+
+    /// Is started by a script as `"$0" "$@"`, which may mount what it likes: nobody else sees it.
+    /// The tests must be root's.
+    pub fn in_script(mut self, script: &str) -> Result<Program> {
+        must_be_root()?;
+        let unshare = require("unshare", "util-linux")?;
+        let mut words = vec![unshare.display().to_string()];
+        let others = ["--mount", "--kill-child", "--fork", "sh", "-c", script];
+        words.extend(others.map(str::to_owned));
+        words.append(&mut self.words);
+        self.words = words;
+        Ok(self)
     }
 
     /// `db/NAME`, `run/NAME` or `log/NAME`.
@@ -136,16 +170,27 @@ impl Program {
 
     /// Starts the process, and waits for nothing.
     pub fn launch(&mut self) -> Result<()> {
-        ensure!(self.child.is_none(), "it runs already");
         let output = fs::File::create(self.path("output"))?;
-        let child = Command::new(env!("CARGO_BIN_EXE_ovn-ic-db"))
+        self.launch_to(output.try_clone()?, output)
+    }
+
+    /// The same, with its output and what it says elsewhere.
+    pub fn launch_to(&mut self, output: impl Into<Stdio>, console: impl Into<Stdio>) -> Result<()> {
+        ensure!(self.child.is_none(), "it runs already");
+        let (first, others) = self.words.split_first().context("its name")?;
+        let mut command = Command::new(first);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        let child = command
+            .args(others)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
+            .stdout(output)
+            .stderr(console)
             .spawn()?;
         self.child = Some(child);
         Ok(())
@@ -154,6 +199,11 @@ impl Program {
     /// Starts the process and waits until both databases are offered.
     pub fn start(&mut self) -> Result<()> {
         self.launch()?;
+        self.wait_for_databases()
+    }
+
+    /// Waits until both databases are offered.
+    pub fn wait_for_databases(&mut self) -> Result<()> {
         self.wait("the databases", |program| {
             for side in ["nb", "sb"] {
                 let Ok(mut client) = program.client(side) else {
@@ -266,6 +316,14 @@ impl Program {
         names.sort();
         Ok(names)
     }
+}
+
+fn must_be_root() -> Result<()> {
+    ensure!(
+        rustix::process::geteuid().is_root(),
+        "this test becomes other users and mounts file systems: run it as root"
+    );
+    Ok(())
 }
 
 /// Runs a real program to its end; its output, or an error with its message.

@@ -43,13 +43,22 @@ fn files_that_cannot_be_used() -> Result<()> {
     let mut damaged = good.clone();
     damaged[200] ^= 1;
     fs::write(&file, damaged)?;
-    refuses(&mut program, &file, &["damaged at offset 0"])?;
+    let check = format!("`ovn-ic-db check {}`", file.display());
+    refuses(
+        &mut program,
+        &file,
+        &["damaged at offset 0", &check, "move it away"],
+    )?;
 
     fs::write(&file, "")?;
-    refuses(&mut program, &file, &["empty"])?;
+    refuses(
+        &mut program,
+        &file,
+        &["empty", "put a good copy in its place"],
+    )?;
 
     fs::write(&file, "no database\n")?;
-    refuses(&mut program, &file, &["not an OVSDB file"])?;
+    refuses(&mut program, &file, &["not an OVSDB file", &check])?;
 
     let path = file.to_str().context("UTF-8")?;
     fs::remove_file(&file)?;
@@ -60,7 +69,10 @@ fn files_that_cannot_be_used() -> Result<()> {
     refuses(
         &mut program,
         &file,
-        &["OVN_Northbound, not OVN_IC_Northbound"],
+        &[
+            "OVN_Northbound, not OVN_IC_Northbound; put the right file",
+            "OVN_DBDIR",
+        ],
     )?;
 
     // And the good one is still good.
@@ -86,7 +98,9 @@ fn a_second_server_of_ours() -> Result<()> {
     let (status, said) = in_folders(&first, &first)?.fails()?;
     assert_eq!(status, 1);
     assert!(
-        said.contains(&format!("already running as pid {pid}")),
+        said.contains(&format!(
+            "already running as pid {pid}, aborting; stop that server first"
+        )),
         "{said}"
     );
 
@@ -96,7 +110,9 @@ fn a_second_server_of_ours() -> Result<()> {
     let (status, said) = second.fails()?;
     assert_eq!(status, 1);
     assert!(
-        said.contains(&format!("is locked by process {pid}")),
+        said.contains(&format!(
+            "is locked by process {pid}; stop that server first"
+        )),
         "{said}"
     );
     assert_eq!(second.run_folder()?, Vec::<String>::new());
@@ -107,6 +123,25 @@ fn a_second_server_of_ours() -> Result<()> {
     let (status, said) = second.fails()?;
     assert_eq!(status, 1);
     assert!(said.contains("ptcp:") && said.contains("in use"), "{said}");
+    for words in ["`ss -ltnp sport = :", "OVN_IC_DB_NB_PORT or --nb-port"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert_eq!(second.run_folder()?, Vec::<String>::new());
+
+    // The port for other members.
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let port = taken.local_addr()?.port().to_string();
+    let mut second = Program::new()?
+        .set("LOCAL_IP", "127.0.0.1")
+        .set("NODE_IPS", "127.0.0.1")
+        .set("OVN_IC_DB_SB_RAFT_PORT", &port);
+    let nb = ovn_ic_db_tests::process::free_port()?.to_string();
+    second = second.set("OVN_IC_DB_NB_RAFT_PORT", &nb);
+    let (status, said) = second.fails()?;
+    assert_eq!(status, 1);
+    for words in ["127.0.0.1", "in use", "OVN_IC_DB_SB_RAFT_PORT"] {
+        assert!(said.contains(words), "{said}");
+    }
     assert_eq!(second.run_folder()?, Vec::<String>::new());
 
     // The first one has noticed nothing.
@@ -189,6 +224,24 @@ fn wrong_settings_end_it_with_status_2() -> Result<()> {
         "{said}"
     );
     assert!(!program.path("db").exists() && !program.path("run").exists());
+    // 192.0.2.0/24 is nobody's (RFC 5737).
+    let words = "=192.0.2.1: is not an address of this machine";
+    for (name, value) in [
+        ("OVN_IC_DB_LISTEN", "127.0.0.1,192.0.2.1"),
+        ("OVN_IC_DB_HTTP", "192.0.2.1:6649"),
+        ("POD_IP", "192.0.2.1"),
+    ] {
+        let mut program = Program::new()?.set(name, value);
+        if name == "POD_IP" {
+            program = program
+                .set("LOCAL_IP", "127.0.0.1")
+                .set("NODE_IPS", "127.0.0.1");
+        }
+        let (status, said) = program.fails()?;
+        assert_eq!(status, 2, "{said}");
+        assert!(said.contains(&format!("{name}{words}")), "{said}");
+        assert!(!program.path("db").exists() && !program.path("run").exists());
+    }
     let (status, said) = Program::new()?.arguments(&["run", "--bogus"]).fails()?;
     assert_eq!(status, 2);
     assert!(said.contains("--bogus"), "{said}");

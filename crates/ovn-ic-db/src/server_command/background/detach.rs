@@ -25,6 +25,7 @@ pub fn leave_session() -> io::Result<()> {
 pub fn ready(detached: bool, stay: bool, keep_input: bool) -> io::Result<()> {
     let nothing = File::options().read(true).write(true).open("/dev/null")?;
     if detached {
+        crate::logging::flush();
         if !stay {
             std::env::set_current_dir("/")?;
         }

@@ -162,7 +162,7 @@ fn somebody_elses_address_is_found_out() {
             Ok(()) => assert!(right),
             Err(error) => assert_eq!(
                 error.to_string(),
-                "LOCAL_IP=192.0.2.1: is not an address of this machine"
+                "LOCAL_IP=192.0.2.1: is not an address of this machine (`ip address` shows those)"
             ),
         }
     }
