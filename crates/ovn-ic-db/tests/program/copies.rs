@@ -265,7 +265,11 @@ fn a_connection_that_is_lost_each_time_is_no_writers_fault() -> Result<()> {
     let remote = relay.remote();
     let line = ["restore", "--only=nb", "--nb", &remote, "--sb", &remote];
     let said = says(&[&line[..], &[folder]].concat())?;
-    ensure!(said.contains("1 deleted"), "{said}");
+    ensure!(said.contains("  name=wrong"), "{said}");
+    ensure!(
+        !program.ctl("nb", &["ts-list"])?.contains("wrong"),
+        "{said}"
+    );
     Ok(())
 }
 
