@@ -40,7 +40,8 @@ pub fn make(folder: &Path, years: (i32, i32)) -> Files {
     files
 }
 
-/// Both ends of a connection.
+/// Both ends of a connection. Not all tests have one.
+#[allow(dead_code)]
 pub async fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
