@@ -16,9 +16,6 @@ use crate::file::Reason;
 use crate::file::create::write_data;
 use crate::raft::state_machine::purge_through;
 
-/// How long openraft may take to apply what the replica has.
-const KNOWN: Duration = Duration::from_secs(10);
-
 /// When to compact, by the reference's rules.
 pub(super) struct Compaction {
     schedule: Mutex<CompactionSchedule>,
@@ -127,15 +124,10 @@ async fn compact(life: &Life) -> Result<u64, String> {
         Ok(result) => result.map(|_| ()).map_err(|error| error.to_string())?,
         Err(_) => return Err("the log has stopped".to_owned()),
     }
-    // It may have been applied ahead of openraft.
-    let known = life.raft.wait(Some(KNOWN));
-    let known = known.applied_index_at_least(Some(index), "what is in the snapshot");
-    if known.await.is_ok() {
-        // They fail only when it has stopped.
-        let _ = life.raft.trigger().snapshot().await;
-        let purge = purge_through(index, KEPT_ENTRIES);
-        let _ = life.raft.trigger().purge_log(purge).await;
-    }
+    // They fail only when it has stopped.
+    let _ = life.raft.trigger().snapshot().await;
+    let purge = purge_through(index, KEPT_ENTRIES);
+    let _ = life.raft.trigger().purge_log(purge).await;
     Ok(index)
 }
 

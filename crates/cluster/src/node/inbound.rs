@@ -11,7 +11,7 @@ use super::asking::NO_MAJORITY;
 use super::expelled::NO_MEMBER;
 use super::life::Life;
 use super::{Inner, chance};
-use crate::entry::{Entry, ServerId};
+use crate::entry::{Entry, Index, ServerId, Term};
 use crate::failure_test::FailureTest;
 use crate::raft::{LogId, RaftEntry, TypeConfig, Vote, to_raft};
 use crate::wire::message::{AppendReply, AppendRequest, AppendResult};
@@ -98,6 +98,32 @@ impl Inner {
             Body::Own(own) => self.replica.received(from, own, held),
             Body::HelloRequest(_) => {}
         }
+    }
+
+    /// A leader has said, beside its append requests, that all up to an index is committed. An entry's index and term tell
+    /// which one it is, so what this server's log has of that leader's entries is known to be committed now, and
+    /// not only with the next append request.
+    pub(super) fn on_committed(&self, from: ServerId, term: Term, index: Index) {
+        let Some(life) = self.life() else {
+            return;
+        };
+        let vote = Vote::new_committed(term, from);
+        let index = index.min(life.store.ends().1.index);
+        let is_news = index > life.store.commit_index();
+        if !is_news || life.store.term_at(index) != Some(term) || life.vote() != vote {
+            return;
+        }
+        let at = LogId::new(term, index);
+        let request = AppendEntriesRequest {
+            vote,
+            prev_log_id: Some(at),
+            entries: Vec::new(),
+            leader_commit: Some(at),
+        };
+        tokio::spawn(async move {
+            // Where it fails, so does the append request.
+            let _ = life.raft.append_entries(request).await;
+        });
     }
 
     /// Works on what a peer asks for, beside all else. Where too much is under way already it is

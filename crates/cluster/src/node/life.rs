@@ -13,7 +13,7 @@ use super::asking::Wire;
 use super::network::Networks;
 use super::snapshots::Installing;
 use crate::contents::Contents;
-use crate::entry::{Index, ServerId, Servers};
+use crate::entry::{ServerId, Servers};
 use crate::file::replay::DEFAULT_ELECTION_TIMER;
 use crate::file::{SnapshotMeta, Store};
 use crate::raft::state_machine::{Shared, StateMachine};
@@ -118,12 +118,6 @@ impl Life {
     /// The vote as openraft has it.
     pub(super) fn vote(&self) -> Vote {
         self.raft.metrics().borrow_watched().vote
-    }
-
-    /// The last entry that openraft has applied.
-    pub(super) fn applied(&self) -> Index {
-        let applied = self.raft.metrics().borrow_watched().last_applied;
-        applied.map_or(0, |applied| applied.index)
     }
 
     /// Proposes a transaction in a term; `refused` is called if it does not get into the log.

@@ -5,7 +5,6 @@
 //! begins when the file can be opened again. Before the first snapshot has come a joining server
 //! has no life, only connections.
 
-mod ahead;
 mod asking;
 mod clock;
 mod compaction;
@@ -167,8 +166,6 @@ struct Inner {
     place: Mutex<Place>,
     /// The leader has said that it has lost the majority.
     leader_cut_off: AtomicBool,
-    /// openraft is going to be told of what was applied without it.
-    telling: AtomicBool,
     report: Mutex<Report>,
     counters: Arc<Counters>,
     compaction: Compaction,
@@ -251,7 +248,6 @@ impl Node {
             contacts: Mutex::default(),
             place: Mutex::default(),
             leader_cut_off: AtomicBool::new(false),
-            telling: AtomicBool::new(false),
             report: Mutex::new(Report::new(unknown)),
             counters,
             compaction: Compaction::new(),

@@ -23,9 +23,6 @@ type StoredMembership = openraft::StoredMembership<Term, uuid::Uuid, openraft::i
 
 /// As many entries are applied at once, so that readers of the log are not held up.
 const BATCH: usize = 256;
-/// As many entries, and about as many bytes of them, are applied at once by who has other things to do.
-const AHEAD: u64 = 16;
-const AHEAD_BYTES: usize = 64 << 10;
 /// How long a snapshot waits for another one that is being written.
 const BUSY: std::time::Duration = std::time::Duration::from_millis(20);
 
@@ -46,8 +43,6 @@ pub struct Progress {
 #[derive(Debug)]
 pub struct Shared {
     progress: Mutex<Progress>,
-    /// Held by whoever changes the replica, until the progress says so, too.
-    applying: Mutex<()>,
     /// Notified when an entry of a new term, of members or of a timer was applied.
     pub news: Notify,
 }
@@ -57,7 +52,6 @@ impl Shared {
     pub fn new(snapshot: &SnapshotMeta) -> Shared {
         Shared {
             progress: Mutex::new(progress_of(snapshot)),
-            applying: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -70,40 +64,6 @@ impl Shared {
     /// The last applied entry.
     pub fn last(&self) -> Position {
         self.progress.lock().last
-    }
-
-    /// Applies the transactions up to this index, which are known to be committed before openraft knows it. False
-    /// if that is to be left to openraft: somebody is applying, there is much of it, or more than transactions of one term.
-    pub fn apply_ahead(&self, replica: &dyn Replica, store: &Store, index: Index) -> bool {
-        let Some(_applying) = self.applying.try_lock() else {
-            return false;
-        };
-        let last = self.last();
-        if index <= last.index || index - last.index > AHEAD {
-            return false;
-        }
-        let entries = store.range(last.index + 1..index + 1, AHEAD_BYTES);
-        let fits = |entry: &Arc<Entry>| match &entry.payload {
-            Payload::Data { data, .. } => entry.term == last.term && data.len() <= AHEAD_BYTES,
-            _ => false,
-        };
-        if entries.len() as u64 != index - last.index || !entries.iter().all(fits) {
-            return false;
-        }
-        let entries: Vec<Entry> = entries.iter().map(|entry| Entry::clone(entry)).collect();
-        // Where it fails, openraft tries it again, and stops for it.
-        if replica.apply(&entries).is_err() {
-            return false;
-        }
-        self.progress.lock().last.index = index;
-        true
-    }
-}
-
-fn position(entry: &Entry) -> Position {
-    Position {
-        term: entry.term,
-        index: entry.index,
     }
 }
 
@@ -161,16 +121,14 @@ impl StateMachine {
         let Some(last) = entries.last() else {
             return Ok(());
         };
-        let _applying = self.shared.applying.lock();
         self.replica.apply(entries).map_err(io::Error::other)?;
         let mut progress = self.shared.progress.lock();
-        let mut news = progress.last.term < last.term;
+        let mut news = progress.last.term != last.term;
         for entry in entries {
-            let at = position(entry);
-            if at.index <= progress.last.index {
-                // It was applied ahead.
-                continue;
-            }
+            let at = Position {
+                term: entry.term,
+                index: entry.index,
+            };
             match &entry.payload {
                 Payload::Servers(servers) => {
                     progress.members.clone_from(servers);
@@ -193,10 +151,8 @@ impl StateMachine {
     }
 
     fn contents(&mut self) -> Option<Arc<Contents>> {
-        let applying = self.shared.applying.lock();
         let progress = self.shared.progress();
         let (index, version) = self.replica.version()?;
-        drop(applying);
         if let Some(latest) = self.latest.upgrade()
             && latest.meta.index == index
         {
@@ -327,7 +283,6 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if known < contents.meta.index {
             self.store(&contents).await?;
         }
-        let _applying = self.shared.applying.lock();
         self.replica.install(&contents);
         let mut progress = progress_of(&contents.meta);
         if let Some(at) = meta.last_membership.log_id() {
