@@ -66,7 +66,7 @@ fn of_root() -> Result<Program> {
     for folder in ["db", "run", "log"] {
         give(&program.path(folder))?;
     }
-    program.as_user(NOBODY)
+    program.by_user(NOBODY)
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_run_folder_that_root_has_left() -> Result<()> {
     }
     let run = program.path("run");
     give(&run)?;
-    let mut program = program.as_user(NOBODY)?;
+    let mut program = program.by_user(NOBODY)?;
     let chown = format!("`chown -R 65534:65534 {}`", run.display());
     let of_root = "belongs to user 0 (root)";
     let pid = run.join("ovn_ic_nb_db.pid").display().to_string();
@@ -171,7 +171,7 @@ fn a_key_that_may_not_be_read() -> Result<()> {
     fs::set_permissions(keys.path(), fs::Permissions::from_mode(0o755))?;
     let folder = keys.path().join("pki");
     made_in(&folder)?;
-    let mut program = with_keys(Program::new()?, &folder).as_user(NOBODY)?;
+    let mut program = with_keys(Program::new()?, &folder).by_user(NOBODY)?;
     let (status, said) = program.fails()?;
     ensure!(status == 1, "{said}");
     for words in [

@@ -91,7 +91,7 @@ impl Program {
     }
 
     /// Runs as another user, who may look into the folder. The tests must be root's.
-    pub fn as_user(mut self, user: u32) -> Result<Program> {
+    pub fn by_user(mut self, user: u32) -> Result<Program> {
         must_be_root()?;
         fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755))?;
         // The one that was built may be where only root can go.
