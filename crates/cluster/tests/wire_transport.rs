@@ -54,6 +54,16 @@ async fn three_members_talk_with_each_other() {
         nodes[0].peers.send(id(9), &term(1), None),
         Err(SendError::NotConnected)
     );
+    // Without a connection a member stays what it was.
+    nodes[1].peers.stop().await;
+    while nodes[0].peers.announcement(id(2)).is_some() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let announced = |peers: &Peers| peers.last_announcement(id(2));
+    assert_eq!(announced(&nodes[0].peers), Some(announcement));
+    let members: Servers = [(id(1), format!("tcp:{}", addresses[0]))].into();
+    nodes[0].peers.set_members(&members, &[]);
+    assert_eq!(announced(&nodes[0].peers), None, "it is none any more");
 }
 
 #[tokio::test]

@@ -349,9 +349,9 @@ impl Node {
         self.inner.wire.peers.may_log()
     }
 
-    /// What a member of our kind says about itself.
+    /// What a member of our kind has said last about itself, connected at the moment or not.
     pub fn announcement(&self, server: ServerId) -> Option<Announcement> {
-        self.inner.wire.peers.announcement(server)
+        self.inner.wire.peers.last_announcement(server)
     }
 
     /// Says something else about this member from now on.

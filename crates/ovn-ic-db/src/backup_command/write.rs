@@ -26,7 +26,7 @@ pub enum Existing {
 /// one in another one's place belongs to whom that one did. Blocks.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn put(
     path: &Path,
     version: &Version,

@@ -77,6 +77,8 @@ impl Clustered {
             self.end_all(ends);
             return self.waiting.lock().has_unsent();
         }
+        // What waits for a leader of the old kind waits in turn for what is to be sent here.
+        self.old_leader.give_back(self);
         if self.flight.lock().is_open_before(term) || self.old_leader.is_busy() {
             // Earlier ones may come back; it is gone on with when that is known.
             return false;

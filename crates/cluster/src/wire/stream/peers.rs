@@ -103,7 +103,7 @@ impl Peers {
     pub fn set_members(&self, members: &Servers, unknown: &[String]) {
         let mut state = self.shared.state.lock();
         let wanted = wanted(&state, members, unknown);
-        state.members.clone_from(members);
+        state.note_members(members);
         state.targets.retain(|address, target| {
             let keep = wanted.contains_key(address);
             if !keep {
@@ -212,6 +212,11 @@ impl Peers {
     /// connected.
     pub fn announcement(&self, server: ServerId) -> Option<Announcement> {
         self.shared.state.lock().announcement(server).cloned()
+    }
+
+    /// The same, but of a member that is not connected at the moment what it has said last.
+    pub fn last_announcement(&self, server: ServerId) -> Option<Announcement> {
+        self.shared.state.lock().last_announcement(server).cloned()
     }
 
     /// True if there is a connection with that server.

@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) targets: BTreeMap<Address, Arc<Target>>,
     links: BTreeMap<LinkId, Link>,
     last_link: u64,
+    /// What members of our kind have said last about themselves, for the time without a connection.
+    announced: BTreeMap<ServerId, Announcement>,
 }
 
 /// An address that is dialled.
@@ -104,6 +106,7 @@ impl Shared {
                 targets: BTreeMap::new(),
                 links: BTreeMap::new(),
                 last_link: 0,
+                announced: BTreeMap::new(),
             }),
             bounds: Arc::new(Bounds::new(&settings)),
             of_members: Budget::new(settings.max_message),
@@ -256,6 +259,7 @@ impl Shared {
             members,
             links,
             targets,
+            announced,
             ..
         } = &mut *state;
         let known = members.contains_key(&message.head.from);
@@ -273,6 +277,14 @@ impl Shared {
         ) {
             let comment = message.head.comment.as_deref();
             link.announcement = comment.and_then(Announcement::parse);
+            match &link.announcement {
+                Some(announcement) if known => {
+                    announced.insert(message.head.from, announcement.clone());
+                }
+                _ => {
+                    announced.remove(&message.head.from);
+                }
+            }
         }
         let server = message.head.from;
         if link.server.replace(server).is_some() || link.dialled {
@@ -346,6 +358,26 @@ impl State {
     pub(super) fn announcement(&self, server: ServerId) -> Option<&Announcement> {
         let mut links = self.links_of(server);
         links.find_map(|(_, link)| link.announcement.as_ref())
+    }
+
+    /// What a member has said last about itself, connected or not; none for one of another kind.
+    pub(super) fn last_announcement(&self, server: ServerId) -> Option<&Announcement> {
+        let live = self.announcement(server);
+        live.or_else(|| self.announced.get(&server))
+    }
+
+    /// Notes who the members are. Of others nothing is kept.
+    pub(super) fn note_members(&mut self, members: &Servers) {
+        self.members.clone_from(members);
+        self.announced
+            .retain(|server, _| members.contains_key(server));
+        for link in self.links.values() {
+            if let (Some(server), Some(announcement)) = (link.server, &link.announcement)
+                && members.contains_key(&server)
+            {
+                self.announced.insert(server, announcement.clone());
+            }
+        }
     }
 
     /// Our cluster is known now: say so where we could not before.
