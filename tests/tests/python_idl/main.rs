@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use ovn_ic_db_tests::cluster::{Cluster, Kind, Options as ClusterOptions, Wiring, run};
-use ovn_ic_db_tests::process::{Options, Program, Server, Source, wait_for};
+use ovn_ic_db_tests::keys::Authority;
+use ovn_ic_db_tests::process::{Options, Program, Server, Source, free_port, wait_for};
 use ovn_ic_db_tests::world::ctl::Ctl;
 use ovn_ic_db_tests::world::daemon::Daemon;
 use ovn_ic_db_tests::world::interconnect::{Side, debian_schema};
@@ -41,19 +42,32 @@ fn remote(server: &Server) -> String {
 /// What a program says about a new server, with words before those that tell of it.
 fn hear(python: Python, name: &str, words: &[&str], on: Program) -> Result<String> {
     let server = start(on)?;
+    hear_of(&server, &remote(&server), python, name, words, &[])
+}
+
+/// The same about this server, with words behind those that tell of it.
+fn hear_of(
+    server: &Server,
+    remote: &str,
+    python: Python,
+    name: &str,
+    words: &[&str],
+    more: &[PathBuf],
+) -> Result<String> {
     let schema = server.folder().join("schema");
     std::fs::write(&schema, SCHEMA)?;
     let output = Command::new(python.executable()?)
         .arg("-B")
         .arg(program(name))
         .args(words)
-        .arg(remote(&server))
+        .arg(remote)
         .arg(schema)
+        .args(more)
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(
         output.status.success(),
-        "{name} {words:?} of {python:?} on {on:?}: {}\n{said}\n{}\n{}",
+        "{name} {words:?} of {python:?} at {remote}: {}\n{said}\n{}\n{}",
         output.status,
         String::from_utf8_lossy(&output.stderr),
         server.said()
@@ -80,6 +94,31 @@ fn compare(python: Python, name: &str, words: &[&str], lines: usize) -> Result<(
 fn the_idl_does_and_hears_the_same_on_both_servers() -> Result<()> {
     for python in Python::BOTH {
         compare(python, "story.py", &[], 30)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn it_comes_by_tls_too() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = Authority::new(&folder.path().join("authority"))?;
+    let [own, clients] = ["server", "client"].map(|name| authority.issue(name));
+    let (own, clients) = (own?, clients?);
+    let port = free_port()?;
+    let mut arguments = own.options().to_vec();
+    arguments.push(format!("--remote=pssl:{port}:127.0.0.1"));
+    let options = Options {
+        arguments: arguments.into_iter().map(Into::into).collect(),
+        ..Options::default()
+    };
+    let keys = [clients.key, clients.certificate, clients.authority];
+    for python in Python::BOTH {
+        let source = Source::SchemaText(SCHEMA.to_owned());
+        let server = Server::start(Program::Ours, &source, &options)?;
+        let remote = format!("ssl:127.0.0.1:{port}");
+        let found = hear_of(&server, &remote, python, "story.py", &[], &keys)?;
+        let expected = hear(python, "story.py", &[], Program::Reference)?;
+        ensure!(expected == found, "{python:?}: {expected}\n---\n{found}");
     }
     Ok(())
 }

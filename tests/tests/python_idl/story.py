@@ -8,7 +8,12 @@ import ovs.jsonrpc
 import ovs.stream
 from common import add, commit, connect, find, rows, say, until
 
-remote, schema = sys.argv[1:]
+remote, schema, *keys = sys.argv[1:]
+if keys:
+    key, certificate, authority = keys
+    ovs.stream.Stream.ssl_set_private_key_file(key)
+    ovs.stream.Stream.ssl_set_certificate_file(certificate)
+    ovs.stream.Stream.ssl_set_ca_cert_file(authority)
 Transaction = ovs.db.idl.Transaction
 
 
