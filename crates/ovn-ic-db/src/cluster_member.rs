@@ -17,6 +17,7 @@ use ovsdb_server::clustered::Clustered;
 use ovsdb_tls::{Keys, Tls};
 use tracing::Instrument;
 
+use crate::advice;
 use crate::cluster_schema::SchemaKeeper;
 use crate::control_commands::Subject;
 use crate::founding::meeting::{Cluster, Meeting, Verdict};
@@ -207,7 +208,7 @@ impl ClusterMember {
         let adding = self.subject.add_member(file, settings, connections);
         let about = logging::of_database(self.side);
         let member = adding.instrument(about).await;
-        let member = member.map_err(|error| membership::with_advice(error, &path))?;
+        let member = member.map_err(|error| advice::making(error, &path))?;
         let cluster = match identity.cluster_id {
             Some(cluster) => format!("cluster {cluster}"),
             None => "a cluster that it is yet to join".to_owned(),
@@ -349,7 +350,7 @@ impl ClusterMember {
         make: impl FnOnce() -> anyhow::Result<ClusterFile> + Send + 'static,
     ) -> anyhow::Result<ClusterFile> {
         let made = tokio::task::spawn_blocking(make).await?;
-        made.map_err(|error| membership::with_advice(error, &self.path))
+        made.map_err(|error| advice::making(error, &self.path))
     }
 }
 

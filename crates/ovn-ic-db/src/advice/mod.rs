@@ -2,6 +2,7 @@
 //!
 //! The errors themselves are also those of the program that this one stands in for, whose words they are.
 
+mod making;
 mod ownership;
 mod places;
 
@@ -14,8 +15,12 @@ use ovsdb_log::{Holder, LogError};
 use ovsdb_server::pid_file::PidFileError;
 use ovsdb_server::standalone::OpenError;
 
+pub use making::making;
 use ownership::ownership;
 pub use places::{clients_port, http_place, socket};
+
+/// The settings of the folder of the databases.
+const DATABASES: &str = "--db-dir or OVN_DBDIR";
 
 /// The error that ends `run`, with what to do.
 pub fn advised(error: anyhow::Error) -> anyhow::Error {
@@ -55,7 +60,7 @@ fn listening<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
 
 fn of_log(error: &LogError) -> Option<String> {
     Some(match error {
-        LogError::Io { file, answer, .. } => of_disk(file, answer, "--db-dir or OVN_DBDIR"),
+        LogError::Io { file, answer, .. } => of_disk(file, answer, DATABASES),
         LogError::Damaged { file, .. } | LogError::NotOvsdb { file, .. } => of_damage(file),
         LogError::Empty { file } => format!(
             "put a good copy in its place, or remove {} to start with an empty database",

@@ -4,14 +4,12 @@
 //! [`founding`](crate::founding); [`found`] and [`join`] then make the file for it, and keep what
 //! was there before.
 
-mod advice;
 mod aside;
 mod own_file;
 mod prepare;
 #[cfg(test)]
 mod tests;
 
-pub use advice::with_advice;
 pub use aside::keep;
 pub use own_file::{OwnFile, look};
 pub use prepare::{Aside, Maker, found, join, start_over};

@@ -14,6 +14,7 @@ use ovsdb_cluster::file::{Origin, Snapshot, Standing};
 use ovsdb_log::Options;
 
 use super::*;
+use crate::advice::making;
 use crate::command_line::RunFlags;
 use crate::founding::Past;
 use crate::schemas::Side;
@@ -337,9 +338,9 @@ fn what_cannot_be_replaced_is_not_kept_twice() -> Result<()> {
     let in_the_way = node.path().with_extension("db.tmp");
     fs::create_dir(&in_the_way)?;
     let error = node.join().expect_err("not made");
-    let said = with_advice(error, &node.path()).to_string();
-    let advice = format!("{} is on and start again", node.folder.path().display());
-    assert!(said.contains("db.tmp") && said.contains(&advice), "{said}");
+    let said = making(error, &node.path()).to_string();
+    let advice = "; move that folder away, ";
+    assert!(said.contains("db.tmp") && said.contains(advice), "{said}");
     assert_eq!(node.files()?, ["ovn_ic_nb_db.db", "ovn_ic_nb_db.db.tmp"]);
     assert_eq!(fs::read(node.path())?, before);
     fs::remove_dir(in_the_way)?;
