@@ -19,6 +19,7 @@ mod members;
 mod network;
 mod pipeline;
 mod place;
+mod receiving;
 mod replies;
 mod serve;
 mod snapshots;
@@ -182,6 +183,8 @@ struct Inner {
     /// Nothing more is proposed here: the leadership goes to another member.
     handing_over: AtomicBool,
     leaving: AtomicBool,
+    /// A life is served: messages may be taken past the member's own task.
+    serving: AtomicBool,
     /// What peers have asked for and is under way.
     at_work: Arc<Semaphore>,
     /// Something has happened that the member's own task should look at.
@@ -258,12 +261,15 @@ impl Node {
             catching_up: Semaphore::new(members::CATCHING_UP),
             handing_over: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
+            serving: AtomicBool::new(false),
             at_work: Arc::new(Semaphore::new(AT_WORK)),
             wake: Notify::new(),
             left: CancellationToken::new(),
             stop: CancellationToken::new(),
             settings,
         });
+        let receiver = Arc::downgrade(&inner) as std::sync::Weak<dyn stream::Receiver>;
+        inner.wire.peers.set_receiver(receiver);
         let opened = inner.open(file).await?;
         let serving = serve::run(inner.clone(), opened, Events { first, events });
         let task = tokio::spawn(serving.in_current_span());

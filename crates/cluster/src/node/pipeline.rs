@@ -1,17 +1,18 @@
 //! Append requests to one peer, one behind the other.
 //!
 //! Entries wait for the reply to the entries before them: what comes meanwhile goes together, with one
-//! sync at the peer. What carries none, and only says what is committed, holds nothing up. It waits a moment for
-//! entries that it can go with: a lone client's next transaction mostly comes right behind the answer to the one before, and
-//! a message less is work less for both sides.
+//! sync at the peer. What carries none, and only says what is committed, holds nothing up. Where entries follow one another
+//! it waits a moment for those that it can go with: a lone client's next transaction mostly comes right behind the answer to
+//! the one before, and a message less is work less for both sides.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use openraft::error::RPCError;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, StreamAppendResult};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::network::{AskedAppend, Network};
 use crate::raft::{LogId, TypeConfig};
@@ -25,7 +26,9 @@ type Response = Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>>;
 /// So many requests may be on their way.
 const MOST: usize = 16;
 /// How long news of what is committed waits for entries. A peer whose clients wait for it has it with their answers.
-const HOLD: Duration = Duration::from_millis(1);
+const HOLD: Duration = Duration::from_millis(4);
+/// The longest pause between entries that are expected to be followed by more.
+const CLOSE: Duration = Duration::from_millis(10);
 
 /// Where requests go.
 pub(super) trait Sends: Sync {
@@ -37,6 +40,9 @@ pub(super) trait Sends: Sync {
 
     /// How long news of what is committed may wait for entries.
     fn patience(&self) -> Duration;
+
+    /// Entries that come so soon after others are expected to be followed by more.
+    fn close(&self) -> Duration;
 }
 
 /// A request that is to be answered.
@@ -54,6 +60,10 @@ impl Sends for Network {
 
     fn patience(&self) -> Duration {
         HOLD
+    }
+
+    fn close(&self) -> Duration {
+        CLOSE
     }
 }
 
@@ -83,6 +93,13 @@ struct Pipeline<'a, N: Sends, S> {
     requests: S,
     on_their_way: VecDeque<OnItsWay<N::Sent>>,
     held: Option<Held>,
+    /// When to look at what is held. It is set to a later time only when it is over: a timer that is set wakes a thread.
+    timer: Pin<Box<Sleep>>,
+    is_set: bool,
+    /// When the last entries were sent.
+    sent_at: Option<Instant>,
+    /// They came close after others.
+    close: bool,
     exhausted: bool,
 }
 
@@ -100,6 +117,10 @@ where
         requests,
         on_their_way: VecDeque::new(),
         held: None,
+        timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        is_set: false,
+        sent_at: None,
+        close: false,
         exhausted: false,
     };
     stream::unfold(Some(pipeline), |pipeline| async {
@@ -114,8 +135,8 @@ where
 enum Event {
     Response(Response),
     Request(Option<Request>),
-    /// What is held has waited long enough.
-    HeldLong,
+    /// What is held may have waited long enough.
+    Timer,
 }
 
 impl<N, S> Pipeline<'_, N, S>
@@ -137,7 +158,7 @@ where
                     self.exhausted = true;
                     self.send_held()
                 }
-                Event::HeldLong => self.send_held(),
+                Event::Timer => self.look_at_held(),
             };
             if let Err(error) = sent {
                 return Some(Err(error));
@@ -148,16 +169,9 @@ where
     async fn event(&mut self) -> Event {
         let takes_more = self.takes_more();
         let (requests, first) = (&mut self.requests, self.on_their_way.front_mut());
-        let until = self.held.as_ref().map(|held| held.until);
         let response = async {
             match first {
                 Some(first) => first.sent.response().await,
-                None => std::future::pending().await,
-            }
-        };
-        let held_long = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until).await,
                 None => std::future::pending().await,
             }
         };
@@ -165,7 +179,7 @@ where
             biased;
             response = response => Event::Response(response),
             request = requests.next(), if takes_more => Event::Request(request),
-            () = held_long => Event::HeldLong,
+            () = &mut self.timer, if self.held.is_some() => Event::Timer,
         }
     }
 
@@ -178,15 +192,42 @@ where
     /// Sends a request, or holds it.
     fn take(&mut self, request: Request) -> Result<(), RPCError<TypeConfig>> {
         let before = self.held.take();
-        let patience = self.network.patience();
-        if !request.entries.is_empty() || patience.is_zero() {
+        let now = Instant::now();
+        if !request.entries.is_empty() {
+            let sent_at = self.sent_at.replace(now);
+            self.close = sent_at.is_some_and(|sent_at| now - sent_at < self.network.close());
             return self.send(request);
         }
-        self.held = Some(Held {
-            request,
-            until: before.map_or_else(|| Instant::now() + patience, |before| before.until),
-        });
+        let patience = self.network.patience();
+        if !self.close || patience.is_zero() {
+            return self.send(request);
+        }
+        let until = before.map_or_else(|| now + patience, |before| before.until);
+        if !self.is_set {
+            self.set_timer(until);
+        }
+        self.held = Some(Held { request, until });
         Ok(())
+    }
+
+    fn set_timer(&mut self, until: Instant) {
+        self.timer.as_mut().reset(until);
+        self.is_set = true;
+    }
+
+    fn look_at_held(&mut self) -> Result<(), RPCError<TypeConfig>> {
+        self.is_set = false;
+        match &self.held {
+            Some(held) if held.until > Instant::now() => {
+                self.set_timer(held.until);
+                Ok(())
+            }
+            _ => {
+                // It seems that nothing follows.
+                self.close = false;
+                self.send_held()
+            }
+        }
     }
 
     fn send_held(&mut self) -> Result<(), RPCError<TypeConfig>> {
@@ -265,6 +306,10 @@ mod tests {
         fn patience(&self) -> Duration {
             self.patience
         }
+
+        fn close(&self) -> Duration {
+            Duration::from_secs(3600)
+        }
     }
 
     impl Answered for oneshot::Receiver<AppendEntriesResponse<TypeConfig>> {
@@ -327,6 +372,20 @@ mod tests {
         }
     }
 
+    /// Entries come close after others.
+    async fn follow_one_another(
+        peer: &Peer,
+        give: &mpsc::UnboundedSender<Request>,
+        told: &mut mpsc::UnboundedReceiver<StreamResponse>,
+    ) {
+        for before in [3, 4] {
+            give.send(request(before, 1)).expect("taken");
+            settle().await;
+            peer.answer(AppendEntriesResponse::Success);
+            assert_eq!(index(told.recv().await.expect("an answer")), before + 1);
+        }
+    }
+
     fn index(response: StreamResponse) -> u64 {
         let last = response.expect("a response").expect("success");
         last.expect("a place").index
@@ -360,6 +419,7 @@ mod tests {
     #[tokio::test]
     async fn what_carries_no_entries_goes_with_the_next_ones() {
         let (peer, give, mut told) = begin(told_after(Duration::from_secs(3600)));
+        follow_one_another(&peer, &give, &mut told).await;
         for one in [request(5, 0), request(5, 0)] {
             give.send(one).expect("taken");
         }
@@ -380,12 +440,31 @@ mod tests {
     #[tokio::test]
     async fn what_is_committed_is_told_alone_when_nothing_comes() {
         let (peer, give, mut told) = begin(told_after(HOLD));
-        give.send(request(5, 0)).expect("taken");
-        while peer.received() == 0 {
-            tokio::time::sleep(HOLD).await;
+        // Twice: the timer is set again.
+        for _ in 0..2 {
+            follow_one_another(&peer, &give, &mut told).await;
+            give.send(request(5, 0)).expect("taken");
+            while peer.received() == 0 {
+                tokio::time::sleep(HOLD).await;
+            }
+            peer.answer(AppendEntriesResponse::Success);
+            assert_eq!(index(told.recv().await.expect("an answer")), 5);
         }
-        peer.answer(AppendEntriesResponse::Success);
-        assert_eq!(index(told.recv().await.expect("an answer")), 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_told_at_once_where_no_entries_follow_one_another() {
+        let (peer, give, mut told) = begin(told_after(Duration::from_secs(3600)));
+        for one in [request(4, 1), request(5, 0)] {
+            give.send(one).expect("taken");
+        }
+        settle().await;
+        for _ in 0..2 {
+            assert_eq!(peer.received(), 1);
+            peer.answer(AppendEntriesResponse::Success);
+            assert_eq!(index(told.recv().await.expect("an answer")), 5);
+            settle().await;
+        }
     }
 
     #[tokio::test]

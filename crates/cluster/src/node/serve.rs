@@ -129,7 +129,9 @@ async fn live(inner: &Arc<Inner>, opened: Opened, events: &mut Events) -> End {
     }
     *inner.life.write() = Some(life.clone());
     inner.after_news(&life);
+    inner.serving.store(true, Ordering::Release);
     let end = serve(inner, &life, events).await;
+    inner.serving.store(false, Ordering::Release);
     // Its state stays visible until there is another one.
     if let Err(error) = life.raft.shutdown().await {
         tracing::error!(db = inner.db(), "raft: {error}");
@@ -293,6 +295,10 @@ impl Inner {
     fn on_process_gone(&self, life: &Life, server: crate::entry::ServerId) {
         let leader = life.vote();
         if !leader.committed || leader.leader_id.server != server {
+            return;
+        }
+        // It is there again, and may have been heard already.
+        if self.wire.peers.is_connected(server) {
             return;
         }
         let own = self.identity.server_id;

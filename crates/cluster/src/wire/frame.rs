@@ -103,6 +103,15 @@ impl Outgoing {
     }
 }
 
+impl From<Outgoing> for Frame {
+    fn from(rest: Outgoing) -> Frame {
+        Frame {
+            pieces: rest.pieces.into(),
+            length: rest.length,
+        }
+    }
+}
+
 impl Buf for Outgoing {
     fn remaining(&self) -> usize {
         self.length

@@ -49,7 +49,10 @@ impl Asker {
             verdict,
         };
         let mut executing = clustered.executing.lock();
-        if executing.answer(self.follower, self.incarnation, self.term, answer) {
+        let is_new = executing.answer(self.follower, self.incarnation, self.term, answer);
+        drop(executing);
+        // What is said while entries are applied is sent behind them.
+        if is_new && !clustered.applying.load(AtomicOrdering::Acquire) {
             clustered.to_answer.notify_one();
         }
     }
@@ -125,7 +128,7 @@ impl Clustered {
             self.take_none(from, &transactions);
         }
         // Answers that were lost are there already.
-        self.to_answer.notify_one();
+        self.answer();
         for one in transactions.all {
             if new.contains(&one.number) {
                 let asker = Asker {
@@ -181,6 +184,19 @@ impl Clustered {
                 "{}: no answers to {to}: {error}",
                 self.name
             );
+        }
+    }
+
+    /// Sends the answers that are there.
+    pub(super) fn answer(&self) {
+        loop {
+            let message = self.executing.lock().next_message();
+            let Some((to, answers)) = message else {
+                return;
+            };
+            if !answers.all.is_empty() {
+                self.send_answers(to, &answers);
+            }
         }
     }
 
@@ -330,14 +346,6 @@ pub(super) async fn answer_all(clustered: Arc<Clustered>) {
             () = clustered.to_answer.notified() => {}
             () = stop.cancelled() => return,
         }
-        loop {
-            let message = clustered.executing.lock().next_message();
-            let Some((to, answers)) = message else {
-                break;
-            };
-            if !answers.all.is_empty() {
-                clustered.send_answers(to, &answers);
-            }
-        }
+        clustered.answer();
     }
 }

@@ -20,7 +20,7 @@ mod replica;
 pub mod testing;
 mod waiting;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -67,6 +67,8 @@ pub struct Clustered {
     passed_on: mpsc::Sender<PassedOnBy>,
     /// The last applied entry.
     applied: AtomicU64,
+    /// Entries are being applied.
+    applying: AtomicBool,
     place: watch::Sender<Place>,
     /// Held while the row in `_Server` is made what it should be.
     showing: Mutex<()>,
@@ -131,6 +133,7 @@ impl Clustered {
             proposals,
             passed_on,
             applied: AtomicU64::new(0),
+            applying: AtomicBool::new(false),
             place: watch::Sender::new(Place::default()),
             showing: Mutex::default(),
             refused: AtomicU64::new(0),

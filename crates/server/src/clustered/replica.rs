@@ -26,22 +26,11 @@ const TELLING: Duration = Duration::from_millis(1);
 
 impl Replica for Clustered {
     fn apply(&self, entries: &[Entry]) -> Result<(), Error> {
-        for entry in entries {
-            if entry.index <= self.applied.load(AtomicOrdering::Acquire) {
-                continue;
-            }
-            if let Payload::Data { eid, data } = &entry.payload {
-                self.apply_data(*eid, data, entry.index)?;
-            }
-            self.applied.fetch_max(entry.index, AtomicOrdering::AcqRel);
-            self.term_applied(entry.term);
-        }
-        let ends = self
-            .waiting
-            .lock()
-            .applied(self.applied.load(AtomicOrdering::Acquire));
-        self.end_all(ends);
-        Ok(())
+        self.applying.store(true, AtomicOrdering::Release);
+        let applied = self.apply_all(entries);
+        self.applying.store(false, AtomicOrdering::Release);
+        self.answer();
+        applied
     }
 
     fn install(&self, contents: &Contents) {
@@ -111,6 +100,25 @@ impl Replica for Clustered {
 }
 
 impl Clustered {
+    fn apply_all(&self, entries: &[Entry]) -> Result<(), Error> {
+        for entry in entries {
+            if entry.index <= self.applied.load(AtomicOrdering::Acquire) {
+                continue;
+            }
+            if let Payload::Data { eid, data } = &entry.payload {
+                self.apply_data(*eid, data, entry.index)?;
+            }
+            self.applied.fetch_max(entry.index, AtomicOrdering::AcqRel);
+            self.term_applied(entry.term);
+        }
+        let ends = self
+            .waiting
+            .lock()
+            .applied(self.applied.load(AtomicOrdering::Acquire));
+        self.end_all(ends);
+        Ok(())
+    }
+
     fn apply_data(&self, id: Uuid, data: &bytes::Bytes, index: u64) -> Result<(), Error> {
         let own = self.flight.lock().commit(id);
         if let Some(item) = own {

@@ -1,7 +1,7 @@
 //! Being called.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ovsdb_tls::Coming;
@@ -11,6 +11,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::link::Running;
 use super::listen::{Caller, Listener};
+use super::outbox::WriteAtOnce;
+use super::socket;
 use super::table::Shared;
 
 /// What callers at a socket's file are called: they have no addresses.
@@ -32,7 +34,7 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, by_tls: 
             accepted = listener.accept() => accepted,
             (stream, address) = coming.next() => {
                 let (read, write) = tokio::io::split(stream);
-                take(&shared, read, write, address);
+                take(&shared, read, write, None, address);
                 continue;
             }
             () = shared.stop.cancelled() => return,
@@ -40,14 +42,15 @@ pub(super) async fn take_calls(shared: Arc<Shared>, listener: Listener, by_tls: 
         match accepted {
             Ok(Caller::Unix(stream)) => {
                 let (read, write) = stream.into_split();
-                take(&shared, read, write, UNIX_CALLER.to_owned());
+                take(&shared, read, write, None, UNIX_CALLER.to_owned());
             }
             Ok(Caller::Tcp(stream, from)) => {
                 if by_tls {
                     coming.add(shake_hands(shared.clone(), stream, from));
                 } else {
-                    let (read, write) = stream.into_split();
-                    take(&shared, read, write, format!("tcp:{from}"));
+                    let (read, write) = socket::split(stream);
+                    let at_once = write.at_once();
+                    take(&shared, read, write, Some(at_once), format!("tcp:{from}"));
                 }
             }
             Err(error) => {
@@ -90,6 +93,7 @@ fn take(
     shared: &Arc<Shared>,
     read: impl AsyncRead + Unpin + Send + 'static,
     write: impl AsyncWrite + Unpin + Send + 'static,
+    at_once: Option<Weak<dyn WriteAtOnce>>,
     address: String,
 ) {
     if !shared.make_room() {
@@ -103,6 +107,9 @@ fn take(
         return;
     }
     let (id, outbox, stop) = shared.add_link(None, address.clone(), &shared.stop);
+    if let Some(at_once) = at_once {
+        outbox.set_socket(at_once);
+    }
     let running = Running::new(shared.clone(), id, outbox, false);
     shared.tasks.spawn(async move {
         let closed = running.run(read, write, stop).await;

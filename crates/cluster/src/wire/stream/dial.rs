@@ -10,6 +10,7 @@ use super::backoff::Backoff;
 use super::connect::{self, Failure, Made, Patience};
 use super::event::{Closed, Event};
 use super::link::Running;
+use super::socket;
 use super::table::{Shared, Target};
 
 /// A connection that lasted so long was a good one.
@@ -89,11 +90,12 @@ async fn talk(shared: &Arc<Shared>, target: &Target, made: Made) -> bool {
     if shared.may_log_traffic() {
         tracing::info!(db = shared.db(), "raft: {address}: connected");
     }
-    let running = Running::new(shared.clone(), id, outbox, true);
+    let running = Running::new(shared.clone(), id, outbox.clone(), true);
     let closed = match shared.tell(connected).await {
         true => match made {
             Made::Plain(stream) => {
-                let (read, write) = stream.into_split();
+                let (read, write) = socket::split(stream);
+                outbox.set_socket(write.at_once());
                 running.run(read, write, stop).await
             }
             Made::Unix(stream) => {

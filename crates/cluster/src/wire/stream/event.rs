@@ -1,5 +1,7 @@
 //! What happens on the connections.
 
+use std::sync::Arc;
+
 use super::budget::Held;
 use super::identity::Refusal;
 use crate::entry::ServerId;
@@ -10,7 +12,7 @@ use crate::wire::Message;
 pub struct LinkId(pub u64);
 
 /// News. Those of one connection come in order: [`Event::Connected`] first,
-/// [`Event::Disconnected`] last.
+/// [`Event::Disconnected`] last. What a [`Receiver`] takes does not wait for them.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A connection can be used. It does not prove that the peer's process is alive: its system
@@ -72,6 +74,14 @@ pub enum Event {
         /// Why.
         refusal: Refusal,
     },
+}
+
+/// Takes messages in the task that reads them: those that need no order among other events, so that these
+/// cost one task less.
+pub trait Receiver: std::fmt::Debug + Send + Sync {
+    /// Takes a message, or gives it back: then it becomes an [`Event::Received`]. Must not wait.
+    fn take(self: Arc<Self>, link: LinkId, message: Message, held: Held)
+    -> Option<(Message, Held)>;
 }
 
 /// Why a connection was closed.

@@ -236,13 +236,7 @@ impl Running {
                 return Err(Closed::ByUs);
             }
         }
-        let link = self.id;
-        let received = Event::Received {
-            link,
-            message,
-            held,
-        };
-        match self.shared.tell(received).await {
+        match self.shared.hand_over(self.id, message, held).await {
             true => Ok(()),
             false => Err(Closed::ByUs),
         }

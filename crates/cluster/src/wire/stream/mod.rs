@@ -23,11 +23,12 @@ mod log_limit;
 mod outbox;
 mod peers;
 mod settings;
+mod socket;
 mod table;
 mod traffic;
 
 pub use budget::Held;
-pub use event::{Closed, Event, LinkId};
+pub use event::{Closed, Event, LinkId, Receiver};
 pub use identity::{Local, Refusal};
 pub use listen::Listen;
 pub use log_limit::LogLimit;

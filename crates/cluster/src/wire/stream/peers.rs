@@ -1,7 +1,7 @@
 //! The owner's side.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +10,7 @@ use tokio_util::sync::DropGuard;
 
 use super::accept;
 use super::dial;
-use super::event::{Event, LinkId};
+use super::event::{Event, LinkId, Receiver};
 use super::identity::Local;
 use super::listen::{Listen, Listener};
 use super::outbox::{Kind, Outbox};
@@ -96,6 +96,12 @@ impl Peers {
         };
         peers.set_members(members, &[]);
         Ok(peers)
+    }
+
+    /// What this takes from now on does not become an event. It is set once.
+    pub fn set_receiver(&self, receiver: Weak<dyn Receiver>) {
+        // A second one would be a mistake of the owner's, which costs nothing.
+        let _ = self.shared.receiver.set(receiver);
     }
 
     /// Dials these from now on, and no others: the members (but not us), and addresses of
@@ -202,7 +208,7 @@ impl Peers {
         if frame.len() > self.shared.settings.max_message {
             return Err(SendError::TooLong(frame.len()));
         }
-        match to.outbox.push(Kind::of(body), frame) {
+        match to.outbox.send(Kind::of(body), frame) {
             true => Ok(()),
             false => Err(SendError::QueueFull),
         }

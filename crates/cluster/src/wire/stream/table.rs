@@ -1,8 +1,8 @@
 //! Who is connected how, for all connections of one database.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use ovsdb_counters::Counter;
@@ -11,8 +11,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::budget::Budget;
-use super::event::{Event, LinkId};
+use super::budget::{Budget, Held};
+use super::event::{Event, LinkId, Receiver};
 use super::identity::{Local, Refusal, judge};
 use super::log_limit::LogLimit;
 use super::outbox::{Bounds, Kind, Outbox};
@@ -29,6 +29,7 @@ const SAME_CALLER: usize = 3;
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) events: mpsc::Sender<Event>,
+    pub(super) receiver: OnceLock<Weak<dyn Receiver>>,
     pub(super) state: Mutex<State>,
     /// Of what waits for each connection.
     pub(super) bounds: Arc<Bounds>,
@@ -118,8 +119,29 @@ impl Shared {
             halted: watch::Sender::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            receiver: OnceLock::new(),
             settings,
             events,
+        }
+    }
+
+    /// Hands a message to the receiver, or to the owner; false if there is none any more, or all is over.
+    pub(super) async fn hand_over(&self, link: LinkId, message: Message, held: Held) -> bool {
+        let receiver = self.receiver.get().and_then(Weak::upgrade);
+        let left = match receiver {
+            Some(receiver) => receiver.take(link, message, held),
+            None => Some((message, held)),
+        };
+        match left {
+            None => true,
+            Some((message, held)) => {
+                let received = Event::Received {
+                    link,
+                    message,
+                    held,
+                };
+                self.tell(received).await
+            }
         }
     }
 
