@@ -3,14 +3,17 @@
 #[path = "wire/support.rs"]
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ovsdb_cluster::entry::Servers;
 use ovsdb_cluster::wire::extension::PRE_VOTE;
 use ovsdb_cluster::wire::message::*;
-use ovsdb_cluster::wire::stream::{Closed, Event, Listen, Local, Peers, SendError, Settings};
-use ovsdb_cluster::wire::{Announcement, Body};
+use ovsdb_cluster::wire::stream::{
+    Closed, Event, Held, LinkId, Listen, Local, Peers, Receiver, SendError, Settings,
+};
+use ovsdb_cluster::wire::{Announcement, Body, Message};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -430,4 +433,95 @@ async fn sockets_with_names_in_a_folder() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}");
     two.peers.stop().await;
     assert!(!folder.path().join("2.raft").exists());
+}
+
+/// Takes messages of odd terms.
+#[derive(Debug, Default)]
+struct Odd(Mutex<Vec<u64>>);
+
+impl Receiver for Odd {
+    fn take(self: Arc<Self>, _: LinkId, message: Message, held: Held) -> Option<(Message, Held)> {
+        match message.body.term() {
+            Some(term) if term % 2 == 1 => {
+                self.0.lock().expect("no panic").push(term);
+                None
+            }
+            _ => Some((message, held)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_takes_is_no_event() {
+    let addresses = ["127.0.109.1", "127.0.109.2"].map(free);
+    let mut one = Node::member(1, &addresses);
+    let mut two = Node::member(2, &addresses);
+    let odd = Arc::new(Odd::default());
+    let receiver: Arc<dyn Receiver> = odd.clone();
+    two.peers.set_receiver(Arc::downgrade(&receiver));
+    drop(receiver);
+    one.links(id(2), 2).await;
+    two.links(id(1), 2).await;
+    for number in 1..=10 {
+        one.send(2, &term(number));
+    }
+    for number in [2, 4, 6, 8, 10] {
+        let next = two
+            .message("an even one", |m| m.body.term().is_some())
+            .await;
+        assert_eq!(next.body.term(), Some(number));
+    }
+    assert_eq!(*odd.0.lock().expect("no panic"), [1, 3, 5, 7, 9]);
+    // One that is gone takes nothing.
+    drop(odd);
+    one.send(2, &term(11));
+    two.term(11).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn messages_of_several_senders_arrive_whole_and_each_sender_s_in_order() {
+    const SENDERS: usize = 4;
+    const EACH: usize = 3000;
+    let addresses = ["127.0.110.1", "127.0.110.2"].map(free);
+    let mut one = Node::member(1, &addresses);
+    let mut two = Node::member(2, &addresses);
+    one.links(id(2), 2).await;
+    two.links(id(1), 2).await;
+    let peers = Arc::new(one.peers);
+    for sender in 0..SENDERS {
+        let peers = peers.clone();
+        tokio::spawn(async move {
+            for number in 0..EACH {
+                // Mostly short ones; some that go through the queue, and fill the socket.
+                let length = match (number + sender) % 97 {
+                    0 => 200_000,
+                    rest => rest * 7,
+                };
+                let text = format!("[{number},\"{}\"]", "x".repeat(length));
+                let own = Body::Own(Own {
+                    kind: sender.to_string(),
+                    data: text.into(),
+                });
+                while peers.send(id(2), &own, None) == Err(SendError::QueueFull) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+    }
+    let mut next = [0; SENDERS];
+    while next != [EACH; SENDERS] {
+        let message = two
+            .message("one more", |m| matches!(m.body, Body::Own(_)))
+            .await;
+        let Body::Own(own) = message.body else {
+            unreachable!("it was looked for");
+        };
+        let sender: usize = own.kind.parse().expect("a number");
+        let start = format!("[{},", next[sender]);
+        assert!(
+            own.data.starts_with(start.as_bytes()),
+            "{start} of {sender}"
+        );
+        next[sender] += 1;
+    }
 }

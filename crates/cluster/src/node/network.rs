@@ -194,6 +194,11 @@ impl Network {
         }
     }
 
+    /// The peer is of our kind.
+    pub(super) fn has_news_with_answers(&self) -> bool {
+        self.wire.peers.is_ours(self.target)
+    }
+
     /// Sends an append request.
     pub(super) fn begin_append(
         &self,

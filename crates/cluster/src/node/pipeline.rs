@@ -25,10 +25,12 @@ type Response = Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>>;
 
 /// So many requests may be on their way.
 const MOST: usize = 16;
-/// How long news of what is committed waits for entries. A peer whose clients wait for it has it with their answers.
+/// How long news of what is committed waits for entries. A peer of our kind whose clients wait for it has it with their
+/// answers.
 const HOLD: Duration = Duration::from_millis(4);
-/// The longest pause between entries that are expected to be followed by more.
-const CLOSE: Duration = Duration::from_millis(10);
+/// The longest time between entries that are expected to be followed by more: to wait for those that take longer than what
+/// is held is in vain.
+const CLOSE: Duration = HOLD;
 
 /// Where requests go.
 pub(super) trait Sends: Sync {
@@ -59,7 +61,11 @@ impl Sends for Network {
     }
 
     fn patience(&self) -> Duration {
-        HOLD
+        match self.has_news_with_answers() {
+            true => HOLD,
+            // One of the old kind takes its clients' next transaction only after this.
+            false => Duration::ZERO,
+        }
     }
 
     fn close(&self) -> Duration {

@@ -198,10 +198,10 @@ impl Peers {
     }
 
     fn push(&self, to: &Way, body: &Body) -> Result<(), SendError> {
+        let frame = frame(&to.head, body);
         if self.shared.is_halted() {
             return Err(SendError::NotConnected);
         }
-        let frame = frame(&to.head, body);
         if let Some((db, address)) = &to.logged {
             traffic::sent(db, address, body, &frame);
         }
@@ -223,6 +223,11 @@ impl Peers {
     /// The same, but of a member that is not connected at the moment what it has said last.
     pub fn last_announcement(&self, server: ServerId) -> Option<Announcement> {
         self.shared.state.lock().last_announcement(server).cloned()
+    }
+
+    /// True if a member has said last that it is of our own kind.
+    pub fn is_ours(&self, server: ServerId) -> bool {
+        self.shared.state.lock().last_announcement(server).is_some()
     }
 
     /// True if there is a connection with that server.
