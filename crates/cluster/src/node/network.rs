@@ -195,7 +195,7 @@ impl Network {
     }
 
     /// The peer is of our kind.
-    pub(super) fn has_news_with_answers(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.wire.peers.is_ours(self.target)
     }
 

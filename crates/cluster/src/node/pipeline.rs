@@ -28,9 +28,6 @@ const MOST: usize = 16;
 /// How long news of what is committed waits for entries. A peer of our kind whose clients wait for it has it with their
 /// answers.
 const HOLD: Duration = Duration::from_millis(4);
-/// The longest time between entries that are expected to be followed by more: to wait for those that take longer than what
-/// is held is in vain.
-const CLOSE: Duration = HOLD;
 
 /// Where requests go.
 pub(super) trait Sends: Sync {
@@ -42,9 +39,6 @@ pub(super) trait Sends: Sync {
 
     /// How long news of what is committed may wait for entries.
     fn patience(&self) -> Duration;
-
-    /// Entries that come so soon after others are expected to be followed by more.
-    fn close(&self) -> Duration;
 }
 
 /// A request that is to be answered.
@@ -61,15 +55,11 @@ impl Sends for Network {
     }
 
     fn patience(&self) -> Duration {
-        match self.has_news_with_answers() {
+        match self.is_ours() {
             true => HOLD,
             // One of the old kind takes its clients' next transaction only after this.
             false => Duration::ZERO,
         }
-    }
-
-    fn close(&self) -> Duration {
-        CLOSE
     }
 }
 
@@ -104,7 +94,7 @@ struct Pipeline<'a, N: Sends, S> {
     is_set: bool,
     /// When the last entries were sent.
     sent_at: Option<Instant>,
-    /// They came close after others.
+    /// They came so soon after others that more are worth waiting for.
     close: bool,
     exhausted: bool,
 }
@@ -198,14 +188,13 @@ where
     /// Sends a request, or holds it.
     fn take(&mut self, request: Request) -> Result<(), RPCError<TypeConfig>> {
         let before = self.held.take();
-        let now = Instant::now();
+        let (now, patience) = (Instant::now(), self.network.patience());
         if !request.entries.is_empty() {
             let sent_at = self.sent_at.replace(now);
-            self.close = sent_at.is_some_and(|sent_at| now - sent_at < self.network.close());
+            self.close = sent_at.is_some_and(|sent_at| now - sent_at < patience);
             return self.send(request);
         }
-        let patience = self.network.patience();
-        if !self.close || patience.is_zero() {
+        if !self.close {
             return self.send(request);
         }
         let until = before.map_or_else(|| now + patience, |before| before.until);
@@ -311,10 +300,6 @@ mod tests {
 
         fn patience(&self) -> Duration {
             self.patience
-        }
-
-        fn close(&self) -> Duration {
-            Duration::from_secs(3600)
         }
     }
 

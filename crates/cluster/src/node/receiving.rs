@@ -13,14 +13,6 @@ use super::expelled::NO_MEMBER;
 use crate::wire::stream::{Held, LinkId, Receiver};
 use crate::wire::{Body, Message};
 
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Receiver for Inner {
     fn take(
         self: Arc<Self>,

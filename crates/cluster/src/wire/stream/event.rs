@@ -78,7 +78,7 @@ pub enum Event {
 
 /// Takes messages in the task that reads them: those that need no order among other events, so that these
 /// cost one task less.
-pub trait Receiver: std::fmt::Debug + Send + Sync {
+pub trait Receiver: Send + Sync {
     /// Takes a message, or gives it back: then it becomes an [`Event::Received`]. Must not wait.
     fn take(self: Arc<Self>, link: LinkId, message: Message, held: Held)
     -> Option<(Message, Held)>;

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::settings::Settings;
@@ -21,7 +21,7 @@ const BATCH: usize = 256 << 10;
 const SHORT: usize = 16 << 10;
 
 /// A socket that a sender may write to.
-pub(super) trait WriteAtOnce: std::fmt::Debug + Send + Sync {
+pub(super) trait WriteAtOnce: Send + Sync {
     /// Writes what fits, and takes that out; an error if nothing does.
     fn write_at_once(&self, bytes: &mut Outgoing) -> io::Result<()>;
 }
@@ -118,14 +118,12 @@ impl Outbox {
         let Some(socket) = socket.and_then(Weak::upgrade) else {
             return self.push(kind, frame);
         };
-        {
-            let mut queue = self.queue.lock();
-            if queue.closed || queue.writer != Writer::Nobody || !queue.frames.is_empty() {
-                drop(queue);
-                return self.push(kind, frame);
-            }
-            queue.writer = Writer::Sender;
+        let mut queue = self.queue.lock();
+        if queue.closed || queue.writer != Writer::Nobody || !queue.frames.is_empty() {
+            return self.push_to(queue, kind, frame);
         }
+        queue.writer = Writer::Sender;
+        drop(queue);
         let mut bytes = Outgoing::default();
         bytes.push(frame);
         // The task meets the same error, and ends the connection.
@@ -148,7 +146,10 @@ impl Outbox {
 
     /// Queues a message; false if there is no room for it.
     pub(super) fn push(&self, kind: Kind, frame: Frame) -> bool {
-        let mut queue = self.queue.lock();
+        self.push_to(self.queue.lock(), kind, frame)
+    }
+
+    fn push_to(&self, mut queue: MutexGuard<'_, Queue>, kind: Kind, frame: Frame) -> bool {
         if queue.closed || !queue.make_room(kind, frame.len(), &self.bounds) {
             return false;
         }
